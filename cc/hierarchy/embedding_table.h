@@ -1,0 +1,108 @@
+#ifndef TF_HPS_CC_HIERARCHY_EMBEDDING_TABLE_H_
+#define TF_HPS_CC_HIERARCHY_EMBEDDING_TABLE_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "cc/common/config.h"
+#include "cc/common/counter.h"
+#include "cc/common/mutex.h"
+#include "cc/common/rows.h"
+#include "cc/common/table_spec.h"
+#include "cc/common/update_stamps.h"
+#include "cc/storage/embedding_store.h"
+#include "cc/update/update_batch.h"
+#include "nlohmann/json.hpp"
+
+namespace tf_hps {
+
+class RowPromoter;
+class StorePreloader;
+
+// One table's tiers, and who is asked next and told later. Thread-safe. Tables are had from the
+// TableRegistry, which lets SavedModels with equal content share one.
+//
+// A lookup goes down once: FindInMemory on the caller's thread (any number of calls for parts of a
+// batch, in parallel), then, where positions are left, FindInStores on a thread that may wait.
+class EmbeddingTable {
+ public:
+  static absl::StatusOr<std::shared_ptr<EmbeddingTable>> Open(TableSpec spec,
+                                                              const TableConfig& config);
+  ~EmbeddingTable();
+
+  const TableSpec& spec() const { return spec_; }
+
+  // A sink that writes rows of `type` densely from `destination` on: position p at p * dim elements.
+  RowSink SinkFor(ElementType type, void* destination) const;
+
+  // Applies `out_of_range` to a batch's ids: may rewrite them in place (kWrapNegatives), fails with
+  // InvalidArgument that names the id, its position and the range. Free for the default policy.
+  bool ChecksRange() const { return config_.out_of_range != OutOfRange::kDefaultRow; }
+  absl::Status CheckRange(absl::Span<Key> keys) const;
+
+  // Answers what tiers in this process's memory know; never waits. What stays in *pending must go to
+  // FindInStores. Nothing does when the last of these tiers is complete.
+  absl::Status FindInMemory(absl::Span<const Key> keys, const RowSink& sink, Pending* pending) const;
+
+  // Answers the rest from the tiers that may wait, default rows for unknown keys included, and queues
+  // the rows found for promotion. *pending is empty after OK.
+  absl::Status FindInStores(absl::Span<const Key> keys, const RowSink& sink, Pending* pending);
+
+  // Both, on this thread.
+  absl::Status Find(absl::Span<const Key> keys, const RowSink& sink);
+  // Raw stored rows: `rows` gets keys.size() * row_bytes, found[i] whether keys[i] is stored (rows of
+  // unknown keys are zeros). Counts in no statistics and promotes nothing.
+  absl::Status FindRaw(absl::Span<const Key> keys, uint8_t* rows, bool* found) const;
+
+  // Lowest tier first, so that no tier holds a row that a restart would lose. FailedPrecondition,
+  // and nothing written, when the persistent store is read-only.
+  absl::Status Apply(const UpdateBatch& batch);
+
+  // All rows, from the lowest tier.
+  absl::StatusOr<std::unique_ptr<RowScanner>> NewScanner(Key first, Key last) const;
+
+  // Rows of the table and whether the count is exact.
+  int64_t Rows(bool* exact) const;
+
+  // Waits until the preload is over; its status. OK at once where there is none.
+  absl::Status WaitForPreload() const;
+  // Waits until everything queued for promotion so far was promoted or dropped (for tests).
+  void WaitForPromotions() const;
+
+  // Everything counted: see docs/operations.md.
+  nlohmann::json Stats() const;
+
+ private:
+  struct Tier {
+    std::shared_ptr<EmbeddingStore> store;
+    mutable Counter hits;
+    mutable Counter misses;
+  };
+
+  EmbeddingTable(TableSpec spec, TableConfig config);
+  absl::Status ResolveDefaultRow();
+
+  // Constant after Open.
+  const TableSpec spec_;
+  const TableConfig config_;
+  std::vector<std::unique_ptr<Tier>> tiers_;  // in the order asked
+  size_t memory_tiers_ = 0;                   // the first so many answer from memory
+  std::vector<uint8_t> default_rows_[3];      // decoded, by ElementType
+
+  // Synchronize themselves.
+  UpdateStamps stamps_;
+  mutable Counter lookups_, keys_, default_rows_served_;
+  std::unique_ptr<RowPromoter> promoter_;
+  std::unique_ptr<StorePreloader> preloader_;
+
+  // Serializes Apply: two updates of one key reach all tiers in the same order.
+  Mutex apply_mutex_;
+};
+
+}  // namespace tf_hps
+
+#endif  // TF_HPS_CC_HIERARCHY_EMBEDDING_TABLE_H_

@@ -1,0 +1,37 @@
+#ifndef TF_HPS_CC_HIERARCHY_TABLE_REGISTRY_H_
+#define TF_HPS_CC_HIERARCHY_TABLE_REGISTRY_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+
+#include "absl/status/statusor.h"
+#include "cc/common/config.h"
+#include "cc/common/mutex.h"
+#include "cc/hierarchy/embedding_table.h"
+
+namespace tf_hps {
+
+// The tables of this process, by identity (deployment, name, generation). A table lives as long as
+// somebody holds it; the next SavedModel version with an equal generation attaches to the warm one.
+class TableRegistry {
+ public:
+  static TableRegistry& Get();  // never destroyed: lookups may outlive main()
+
+  // Table `name` of the deployment that `config_path` (an hps.json) describes, opened or attached to.
+  // NotFound lists the tables the config knows. An open table of equal identity but another
+  // embedding_dim or row_format is InvalidArgument.
+  absl::StatusOr<std::shared_ptr<EmbeddingTable>> Open(const std::string& config_path,
+                                                       const std::string& name);
+
+ private:
+  using Identity = std::tuple<std::string, std::string, std::string>;
+
+  Mutex mutex_;
+  std::map<Identity, std::weak_ptr<EmbeddingTable>> tables_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace tf_hps
+
+#endif  // TF_HPS_CC_HIERARCHY_TABLE_REGISTRY_H_

@@ -1,0 +1,91 @@
+#ifndef TF_HPS_CC_STORAGE_EMBEDDING_STORE_H_
+#define TF_HPS_CC_STORAGE_EMBEDDING_STORE_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "cc/common/key.h"
+#include "cc/common/rows.h"
+#include "cc/common/update_stamps.h"
+
+namespace tf_hps {
+
+enum class OnExisting {
+  kReplace,  // an update: the new row counts
+  kKeep,     // a promotion: what stands there is at least as new
+};
+
+struct InsertOptions {
+  OnExisting existing = OnExisting::kReplace;
+  // Not null for rows that were read from another tier: keys[i] is refused where stamps->Moved(i).
+  // Checked in one critical section with the write.
+  const StampsRead* stamps = nullptr;
+  // Not null: gets the indices of the keys that were refused.
+  std::vector<uint32_t>* refused = nullptr;
+};
+
+struct StoreStats {
+  int64_t rows = 0;
+  bool rows_exact = false;
+  int64_t bytes = 0;          // memory or disk that the rows and their index take
+  int64_t capacity_rows = 0;  // 0: not bounded
+  int64_t evictions = 0;      // rows dropped to make room since the store was opened
+  int64_t absent = 0;         // keys remembered as unknown
+};
+
+// Hands out all rows of a key range, in blocks. Rows that are inserted or erased meanwhile may be
+// seen or not. Not thread-safe; any number of scanners may run beside lookups and updates.
+class RowScanner {
+ public:
+  virtual ~RowScanner() = default;
+  // Replaces *block by up to max_rows more rows; an empty block is the end.
+  virtual absl::Status Next(size_t max_rows, RowBlock* block) = 0;
+};
+
+// Rows of one table, by key. Thread-safe. Implementations live in a .cc each, behind a factory.
+class EmbeddingStore {
+ public:
+  virtual ~EmbeddingStore() = default;
+
+  // For each position p in *pending whose key is stored: sink.Put(p, row) with a whole row, never a
+  // torn one, and p leaves *pending. A position whose key is remembered as unknown gets
+  // sink.PutDefault(p) and leaves too. Positions left in *pending were not found, which is no error;
+  // their destination may have been written and is undefined.
+  // On error *pending holds every position that was not answered.
+  virtual absl::Status Find(absl::Span<const Key> keys, const RowSink& sink,
+                            Pending* pending) const = 0;
+
+  // Stores rows.row(i) under keys[i]. With equal keys in one call the last one counts (kReplace).
+  virtual absl::Status Insert(absl::Span<const Key> keys, const RowsView& rows,
+                              const InsertOptions& options) = 0;
+
+  // Unknown keys are no error.
+  virtual absl::Status Erase(absl::Span<const Key> keys) = 0;
+
+  // Remembers that nobody below knows keys[i], unless it is stored, stamps moved, or there is no spare
+  // room. Any insert replaces the mark. Stores that do not remember absence do nothing.
+  virtual void MarkAbsent(absl::Span<const Key> keys, const StampsRead& stamps) {}
+
+  // Scans keys in [first, last]. Order is the store's own.
+  virtual absl::StatusOr<std::unique_ptr<RowScanner>> NewScanner(Key first, Key last) const = 0;
+
+  // True for a store that answers from this process's memory: lookups ask it on their own thread.
+  virtual bool AnswersFromMemory() const = 0;
+
+  // Whether a key not found here is nowhere below. MarkComplete is called once every row of the tier
+  // below was inserted and none was dropped; the store takes it back when it evicts a row.
+  virtual bool IsComplete() const = 0;
+  virtual void MarkComplete() {}
+
+  virtual StoreStats Stats() const = 0;
+  virtual absl::string_view kind() const = 0;  // "memory", "rocksdb"
+};
+
+}  // namespace tf_hps
+
+#endif  // TF_HPS_CC_STORAGE_EMBEDDING_STORE_H_
