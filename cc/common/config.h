@@ -26,9 +26,9 @@ namespace tf_hps {
 //     }
 //   }
 //
-// A top-level section per store backend says that the deployment has this tier; a table may override
-// its options one by one. Sections and fields are registered by the backends; everything else is an
-// error that lists what is known.
+// A top-level section per store backend says that the deployment has this tier; a table may
+// override its options one by one. Sections and fields are registered by the backends; everything
+// else is an error that lists what is known.
 //
 // Effective values: hps.json < the file named in TF_HPS_CONFIG (same form, any part of it) <
 // TF_HPS_<SECTION>_<FIELD> in the environment (e.g. TF_HPS_MEMORY_CAPACITY_BYTES; for all tables).
@@ -47,23 +47,23 @@ struct ConfigField {
   // kInt, kNumber: smallest allowed. NaN and infinities never are.
   double minimum = 0;
 };
-// A kSecret field `password` exists as `password_file` and `password_env` only; a literal is refused.
-// A kPath field is relative to the folder of the file that names it.
+// A kSecret field `password` exists as `password_file` and `password_env` only; a literal is
+// refused. A kPath field is relative to the folder of the file that names it.
 
 // Called at static initialization by each backend.
 void RegisterConfigSection(const std::string& section, std::vector<ConfigField> fields);
 
 enum class OutOfRange {
-  kDefaultRow,     // every id without a row gets the default row
-  kError,          // ids outside [0, vocabulary_size) fail the lookup, as tf.nn.embedding_lookup on a CPU
+  kDefaultRow,  // every id without a row gets the default row
+  kError,  // ids outside [0, vocabulary_size) fail the lookup, as tf.nn.embedding_lookup on a CPU
   kWrapNegatives,  // ids in [-vocabulary_size, 0) count from the end, others outside fail, as Keras
 };
 
 struct TableConfig {
   std::string name;
-  std::string generation;     // empty: the store's newest of this name
-  int64_t embedding_dim = 0;  // 0: as the store says
-  std::string row_format;     // empty: as the store says, else float32
+  std::string generation;                // empty: the store's newest of this name
+  int64_t embedding_dim = 0;             // 0: as the store says
+  std::string row_format;                // empty: as the store says, else float32
   nlohmann::json default_row = "zeros";  // "zeros", [e0, e1, ...] or {"id": 7}
   OutOfRange out_of_range = OutOfRange::kDefaultRow;
   int64_t vocabulary_size = 0;  // needed by kError and kWrapNegatives
@@ -86,8 +86,8 @@ absl::StatusOr<DeploymentConfig> ParseConfig(const std::string& text, const std:
 
 // The effective values with their origins, for `tf-hps config`: a list of
 // {"name": "memory.capacity_bytes", "value": ..., "origin": "hps.json" | "default" | "TF_HPS_CONFIG
-// (path)" | "TF_HPS_MEMORY_CAPACITY_BYTES"}, table overrides as "tables.movie_id.memory...". Secrets
-// and credentials in URLs are masked.
+// (path)" | "TF_HPS_MEMORY_CAPACITY_BYTES"}, table overrides as "tables.movie_id.memory...".
+// Secrets and credentials in URLs are masked.
 absl::StatusOr<nlohmann::json> ExplainConfig(const std::string& path);
 
 }  // namespace tf_hps
