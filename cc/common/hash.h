@@ -7,8 +7,9 @@
 
 namespace tf_hps {
 
-// The finalizer of splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators"):
-// a bijection, so distinct keys never share all 64 bits, and ids that are neighbours land far apart.
+// The finalizer of splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number
+// generators"): a bijection, so distinct keys never share all 64 bits, and ids that are neighbours
+// land far apart.
 inline uint64_t HashKey(Key key) {
   uint64_t h = static_cast<uint64_t>(key) + 0x9e3779b97f4a7c15ULL;
   h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9ULL;

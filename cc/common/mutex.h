@@ -8,8 +8,8 @@
 
 namespace tf_hps {
 
-// std::mutex with clang's thread-safety annotations. Not absl::Mutex: absl's comes compiled into the
-// TensorFlow wheel without instrumentation, and ThreadSanitizer reports races that are none.
+// std::mutex with clang's thread-safety annotations. Not absl::Mutex: absl's comes compiled into
+// the TensorFlow wheel without instrumentation, and ThreadSanitizer reports races that are none.
 class ABSL_LOCKABLE Mutex {
  public:
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() { mutex_.lock(); }

@@ -13,11 +13,11 @@ using DecodeRow = void (*)(const uint8_t* row, uint8_t* out, int64_t embedding_d
 // Writes one stored row (RowBytes(format, dim) bytes) made from `embedding_dim` elements.
 using EncodeRow = void (*)(const uint8_t* elements, uint8_t* row, int64_t embedding_dim);
 
-// The vector instructions this process uses: the best the CPU has, or less where TF_HPS_CPU_ISA says
-// "avx2" or "portable" (for tests and comparisons).
+// The vector instructions this process uses: the best the CPU has, or less where TF_HPS_CPU_ISA
+// says "avx2" or "portable" (for tests and comparisons).
 enum class CpuIsa : uint8_t { kPortable = 0, kAvx2 = 1, kAvx512 = 2 };
-CpuIsa BestCpuIsa();            // what the CPU can do, read once
-CpuIsa SelectedCpuIsa();        // BestCpuIsa() limited by TF_HPS_CPU_ISA, read once
+CpuIsa BestCpuIsa();      // what the CPU can do, read once
+CpuIsa SelectedCpuIsa();  // BestCpuIsa() limited by TF_HPS_CPU_ISA, read once
 const char* CpuIsaName(CpuIsa isa);
 
 // All instruction sets give equal bytes. Rounding to half types is to nearest even, NaN stays NaN.

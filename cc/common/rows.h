@@ -29,9 +29,10 @@ class RowsView {
   size_t stride_;
 };
 
-// Where a batch's rows go, and how they are decoded on the way. Position p of the batch is written to
-// destination + p * stride. Copyable and cheap; many threads may put different positions at once.
-// Putting a position twice leaves what the last Put wrote (lock-free readers rely on it to retry).
+// Where a batch's rows go, and how they are decoded on the way. Position p of the batch is written
+// to destination + p * stride. Copyable and cheap; many threads may put different positions at
+// once. Putting a position twice leaves what the last Put wrote (lock-free readers rely on it to
+// retry).
 struct RowSink {
   uint8_t* destination = nullptr;
   size_t stride = 0;           // bytes between positions
@@ -81,10 +82,15 @@ class Pending {
   }
   void Clear() { Assign({}); }
 
+  // Of the positions that left, how many were answered by a mark "nobody knows this key".
+  void CountAbsent(size_t n) { absent_ += n; }
+  size_t absent() const { return absent_; }
+
  private:
   bool is_range_ = false;
   uint32_t begin_ = 0;
   uint32_t end_ = 0;
+  size_t absent_ = 0;
   std::vector<uint32_t> positions_;
 };
 

@@ -39,7 +39,8 @@ ThreadPool& ThreadPool::ForLookups() {
 }
 
 void ThreadPool::Run(int number) {
-  pthread_setname_np(pthread_self(), absl::StrCat(name_.substr(0, 12), number).substr(0, 15).c_str());
+  pthread_setname_np(pthread_self(),
+                     absl::StrCat(name_.substr(0, 12), number).substr(0, 15).c_str());
   while (true) {
     std::function<void()> work;
     {

@@ -36,7 +36,8 @@ class EmbeddingTable {
 
   const TableSpec& spec() const { return spec_; }
 
-  // A sink that writes rows of `type` densely from `destination` on: position p at p * dim elements.
+  // A sink that writes rows of `type` densely from `destination` on: position p at p * dim
+  // elements.
   RowSink SinkFor(ElementType type, void* destination) const;
 
   // Applies `out_of_range` to a batch's ids: may rewrite them in place (kWrapNegatives), fails with
@@ -44,18 +45,22 @@ class EmbeddingTable {
   bool ChecksRange() const { return config_.out_of_range != OutOfRange::kDefaultRow; }
   absl::Status CheckRange(absl::Span<Key> keys) const;
 
-  // Answers what tiers in this process's memory know; never waits. What stays in *pending must go to
-  // FindInStores. Nothing does when the last of these tiers is complete.
-  absl::Status FindInMemory(absl::Span<const Key> keys, const RowSink& sink, Pending* pending) const;
+  // Once a lookup, which may come as several calls of the next two.
+  void CountLookup() const { lookups_.Add(1); }
 
-  // Answers the rest from the tiers that may wait, default rows for unknown keys included, and queues
-  // the rows found for promotion. *pending is empty after OK.
+  // Answers what tiers in this process's memory know; never waits. What stays in *pending must go
+  // to FindInStores. Nothing does when the last of these tiers is complete.
+  absl::Status FindInMemory(absl::Span<const Key> keys, const RowSink& sink,
+                            Pending* pending) const;
+
+  // Answers the rest from the tiers that may wait, default rows for unknown keys included, and
+  // queues the rows found for promotion. *pending is empty after OK.
   absl::Status FindInStores(absl::Span<const Key> keys, const RowSink& sink, Pending* pending);
 
   // Both, on this thread.
   absl::Status Find(absl::Span<const Key> keys, const RowSink& sink);
-  // Raw stored rows: `rows` gets keys.size() * row_bytes, found[i] whether keys[i] is stored (rows of
-  // unknown keys are zeros). Counts in no statistics and promotes nothing.
+  // Raw stored rows: `rows` gets keys.size() * row_bytes, found[i] whether keys[i] is stored (rows
+  // of unknown keys are zeros). Counts in no statistics and promotes nothing.
   absl::Status FindRaw(absl::Span<const Key> keys, uint8_t* rows, bool* found) const;
 
   // Lowest tier first, so that no tier holds a row that a restart would lose. FailedPrecondition,
@@ -85,6 +90,10 @@ class EmbeddingTable {
 
   EmbeddingTable(TableSpec spec, TableConfig config);
   absl::Status ResolveDefaultRow();
+  // Queues keys[i], whose row the tier found_by[i] had (nobody, where that is no tier), for the
+  // tiers above that one.
+  void Promote(absl::Span<const Key> keys, const std::vector<uint8_t>& rows,
+               const std::vector<uint8_t>& found_by, const StampsRead& stamps);
 
   // Constant after Open.
   const TableSpec spec_;

@@ -19,8 +19,8 @@ class TableRegistry {
  public:
   static TableRegistry& Get();  // never destroyed: lookups may outlive main()
 
-  // Table `name` of the deployment that `config_path` (an hps.json) describes, opened or attached to.
-  // NotFound lists the tables the config knows. An open table of equal identity but another
+  // Table `name` of the deployment that `config_path` (an hps.json) describes, opened or attached
+  // to. NotFound lists the tables the config knows. An open table of equal identity but another
   // embedding_dim or row_format is InvalidArgument.
   absl::StatusOr<std::shared_ptr<EmbeddingTable>> Open(const std::string& config_path,
                                                        const std::string& name);

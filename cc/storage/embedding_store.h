@@ -54,9 +54,9 @@ class EmbeddingStore {
 
   // For each position p in *pending whose key is stored: sink.Put(p, row) with a whole row, never a
   // torn one, and p leaves *pending. A position whose key is remembered as unknown gets
-  // sink.PutDefault(p) and leaves too. Positions left in *pending were not found, which is no error;
-  // their destination may have been written and is undefined.
-  // On error *pending holds every position that was not answered.
+  // sink.PutDefault(p) and leaves too. Positions left in *pending were not found, which is no
+  // error; their destination may have been written and is undefined. On error *pending holds every
+  // position that was not answered.
   virtual absl::Status Find(absl::Span<const Key> keys, const RowSink& sink,
                             Pending* pending) const = 0;
 
@@ -67,8 +67,8 @@ class EmbeddingStore {
   // Unknown keys are no error.
   virtual absl::Status Erase(absl::Span<const Key> keys) = 0;
 
-  // Remembers that nobody below knows keys[i], unless it is stored, stamps moved, or there is no spare
-  // room. Any insert replaces the mark. Stores that do not remember absence do nothing.
+  // Remembers that nobody below knows keys[i], unless it is stored, stamps moved, or there is no
+  // spare room. Any insert replaces the mark. Stores that do not remember absence do nothing.
   virtual void MarkAbsent(absl::Span<const Key> keys, const StampsRead& stamps) {}
 
   // Scans keys in [first, last]. Order is the store's own.
@@ -77,10 +77,12 @@ class EmbeddingStore {
   // True for a store that answers from this process's memory: lookups ask it on their own thread.
   virtual bool AnswersFromMemory() const = 0;
 
-  // Whether a key not found here is nowhere below. MarkComplete is called once every row of the tier
-  // below was inserted and none was dropped; the store takes it back when it evicts a row.
+  // Whether a key not found here is nowhere below. MarkComplete is called once every row of the
+  // tier below was inserted; a store that ever evicted a row stays incomplete, and one that evicts
+  // a row later takes it back before the row is gone. MarkIncomplete: somebody else dropped a row.
   virtual bool IsComplete() const = 0;
   virtual void MarkComplete() {}
+  virtual void MarkIncomplete() {}
 
   virtual StoreStats Stats() const = 0;
   virtual absl::string_view kind() const = 0;  // "memory", "rocksdb"

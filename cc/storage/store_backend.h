@@ -28,8 +28,8 @@ struct StoreBackend {
   absl::StatusOr<std::unique_ptr<EmbeddingStore>> (*open)(const TableSpec& spec,
                                                           const nlohmann::json& options);
 
-  // Persistent backends: what the store knows about table `name` (generation empty: the newest), its
-  // spec without `deployment`. Null for stores that remember nothing between processes.
+  // Persistent backends: what the store knows about table `name` (generation empty: the newest),
+  // its spec without `deployment`. Null for stores that remember nothing between processes.
   // NotFound lists the tables that are there. A store that may be written creates nothing here.
   absl::StatusOr<TableSpec> (*describe)(const std::string& name, const std::string& generation,
                                         const nlohmann::json& options) = nullptr;

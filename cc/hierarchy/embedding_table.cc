@@ -1,0 +1,376 @@
+#include "cc/hierarchy/embedding_table.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "cc/hierarchy/row_promoter.h"
+#include "cc/hierarchy/store_preloader.h"
+#include "cc/hierarchy/unique_keys.h"
+#include "cc/storage/store_backend.h"
+
+namespace tf_hps {
+namespace {
+
+RowFormat PlainFormat(ElementType type) {
+  switch (type) {
+    case ElementType::kFloat32:
+      return RowFormat::kFloat32;
+    case ElementType::kFloat16:
+      return RowFormat::kFloat16;
+    case ElementType::kBfloat16:
+      return RowFormat::kBfloat16;
+  }
+  return RowFormat::kFloat32;
+}
+
+// Writes stored rows as they are.
+RowSink RawSink(uint8_t* rows, size_t row_bytes) {
+  RowSink sink;
+  sink.destination = rows;
+  sink.stride = sink.out_bytes = row_bytes;
+  return sink;
+}
+
+absl::Status ApplyTo(EmbeddingStore* store, const UpdateBatch& batch) {
+  if (!batch.keys.empty()) {
+    if (absl::Status status = store->Insert(batch.keys, batch.rows, {}); !status.ok())
+      return status;
+  }
+  return batch.erased.empty() ? absl::OkStatus() : store->Erase(batch.erased);
+}
+
+std::string Described(const TableSpec& spec) { return absl::StrCat("table \"", spec.name, "\""); }
+
+}  // namespace
+
+EmbeddingTable::EmbeddingTable(TableSpec spec, TableConfig config)
+    : spec_(std::move(spec)), config_(std::move(config)) {}
+
+// The preloader and the promoter end before the stores they write to.
+EmbeddingTable::~EmbeddingTable() {
+  preloader_.reset();
+  promoter_.reset();
+}
+
+absl::StatusOr<std::shared_ptr<EmbeddingTable>> EmbeddingTable::Open(TableSpec spec,
+                                                                     const TableConfig& config) {
+  std::shared_ptr<EmbeddingTable> table(new EmbeddingTable(std::move(spec), config));
+  bool preload = false;
+  for (const StoreBackend& backend : StoreBackends()) {
+    const auto section = config.sections.find(backend.kind);
+    if (section == config.sections.end()) continue;
+    absl::StatusOr<std::unique_ptr<EmbeddingStore>> store =
+        backend.open(table->spec_, section->second);
+    if (!store.ok()) return store.status();
+    auto tier = std::make_unique<Tier>();
+    tier->store = *std::move(store);
+    if (tier->store->AnswersFromMemory()) {
+      table->memory_tiers_ = table->tiers_.size() + 1;
+      preload = preload || section->second.value("preload", false);
+    }
+    table->tiers_.push_back(std::move(tier));
+  }
+  if (table->tiers_.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(Described(table->spec_),
+                     " has no tier: its deployment has neither a memory nor a rocksdb section"));
+  }
+  if (absl::Status status = table->ResolveDefaultRow(); !status.ok()) return status;
+  table->promoter_ = std::make_unique<RowPromoter>(table->spec_.row_bytes());
+  if (preload && table->memory_tiers_ < table->tiers_.size()) {
+    table->preloader_ = std::make_unique<StorePreloader>(
+        table->spec_, table->tiers_.back()->store, table->tiers_[table->memory_tiers_ - 1]->store,
+        &table->stamps_, &table->apply_mutex_);
+  }
+  return table;
+}
+
+absl::Status EmbeddingTable::ResolveDefaultRow() {
+  const int64_t dim = spec_.embedding_dim;
+  std::vector<uint8_t> stored(dim * sizeof(float));
+  DecodeRow decode[3];
+  for (int t = 0; t < 3; ++t) {
+    decode[t] = SelectDecodeRow(RowFormat::kFloat32, static_cast<ElementType>(t), SelectedCpuIsa());
+  }
+  const nlohmann::json& wanted = config_.default_row;
+  if (wanted.is_object()) {
+    const Key id = wanted.at("id").get<Key>();
+    stored.resize(spec_.row_bytes());
+    bool found = false;
+    if (absl::Status status = FindRaw({&id, 1}, stored.data(), &found); !status.ok()) return status;
+    if (!found) {
+      return absl::InvalidArgumentError(absl::StrCat(Described(spec_), ": `default_row` names id ",
+                                                     id, ", which the table does not hold"));
+    }
+    for (int t = 0; t < 3; ++t) {
+      decode[t] = SelectDecodeRow(spec_.row_format, static_cast<ElementType>(t), SelectedCpuIsa());
+    }
+  } else if (wanted.is_array()) {
+    if (static_cast<int64_t>(wanted.size()) != dim) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(Described(spec_), ": `default_row` has ", wanted.size(),
+                       " elements, the table's embedding_dim is ", dim));
+    }
+    for (int64_t i = 0; i < dim; ++i) {
+      const float element = wanted[i].get<float>();
+      std::memcpy(stored.data() + i * sizeof(float), &element, sizeof(float));
+    }
+  }
+  for (int t = 0; t < 3; ++t) {
+    default_rows_[t].resize(RowBytes(PlainFormat(static_cast<ElementType>(t)), dim));
+    decode[t](stored.data(), default_rows_[t].data(), dim);
+  }
+  return absl::OkStatus();
+}
+
+RowSink EmbeddingTable::SinkFor(ElementType type, void* destination) const {
+  RowSink sink;
+  sink.destination = static_cast<uint8_t*>(destination);
+  sink.stride = sink.out_bytes = RowBytes(PlainFormat(type), spec_.embedding_dim);
+  sink.decode = IsPlainCopy(spec_.row_format, type)
+                    ? nullptr
+                    : SelectDecodeRow(spec_.row_format, type, SelectedCpuIsa());
+  sink.embedding_dim = spec_.embedding_dim;
+  sink.default_row = default_rows_[static_cast<int>(type)].data();
+  return sink;
+}
+
+absl::Status EmbeddingTable::CheckRange(absl::Span<Key> keys) const {
+  const int64_t size = config_.vocabulary_size;
+  const bool wraps = config_.out_of_range == OutOfRange::kWrapNegatives;
+  if (!ChecksRange()) return absl::OkStatus();
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (keys[i] >= 0 && keys[i] < size) continue;
+    if (wraps && keys[i] < 0 && keys[i] >= -size) {
+      keys[i] += size;
+      continue;
+    }
+    return absl::InvalidArgumentError(absl::StrCat(
+        Described(spec_), ": ids[", i, "] = ", keys[i], " is not in [", wraps ? -size : 0, ", ",
+        size, "), and `out_of_range` is \"", wraps ? "wrap_negatives" : "error", "\""));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status EmbeddingTable::FindInMemory(absl::Span<const Key> keys, const RowSink& sink,
+                                          Pending* pending) const {
+  keys_.Add(pending->size());
+  for (size_t t = 0; t < memory_tiers_ && !pending->empty(); ++t) {
+    const Tier& tier = *tiers_[t];
+    const bool is_last = t + 1 == tiers_.size();
+    // Asked before and after: a row may be preloaded, or evicted, between Find and the question.
+    const bool ends_here = is_last || tier.store->IsComplete();
+    const size_t asked = pending->size();
+    const size_t absent = pending->absent();
+    if (absl::Status status = tier.store->Find(keys, sink, pending); !status.ok()) return status;
+    const size_t marked_absent = pending->absent() - absent;
+    tier.hits.Add(asked - pending->size() - marked_absent);
+    tier.misses.Add(pending->size() + marked_absent);
+    default_rows_served_.Add(marked_absent);
+    if (ends_here && (is_last || tier.store->IsComplete())) {
+      default_rows_served_.Add(pending->size());
+      for (size_t i = 0; i < pending->size(); ++i) sink.PutDefault((*pending)[i]);
+      pending->Clear();
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status EmbeddingTable::FindInStores(absl::Span<const Key> keys, const RowSink& sink,
+                                          Pending* pending) {
+  if (pending->empty()) return absl::OkStatus();
+  const UniqueKeys unique(keys, *pending);
+  const size_t row_bytes = spec_.row_bytes();
+  auto stamps = std::make_unique<StampsRead>(&stamps_, unique.keys());  // before any store is asked
+  std::vector<uint8_t> rows(unique.size() * row_bytes);
+  // Which tier found each key.
+  constexpr uint8_t kNobody = 255;
+  std::vector<uint8_t> found_by(unique.size(), kNobody);
+
+  Pending left = Pending::All(unique.size());
+  for (size_t t = memory_tiers_; t < tiers_.size() && !left.empty(); ++t) {
+    const Pending asked = left;
+    const absl::Status status =
+        tiers_[t]->store->Find(unique.keys(), RawSink(rows.data(), row_bytes), &left);
+    // A volatile tier that fails is one tier fewer. The persistent store has every row, so without
+    // it nobody can say that a key is unknown.
+    if (!status.ok() && t + 1 == tiers_.size()) return status;
+    for (size_t i = 0, still = 0; i < asked.size(); ++i) {
+      if (still < left.size() && left[still] == asked[i]) {
+        ++still;
+      } else {
+        found_by[asked[i]] = static_cast<uint8_t>(t);
+      }
+    }
+  }
+
+  for (size_t i = 0; i < pending->size(); ++i) {
+    const uint32_t u = unique.index(i);
+    const uint8_t tier = found_by[u];
+    if (tier == kNobody) {
+      sink.PutDefault((*pending)[i]);
+      default_rows_served_.Add(1);
+    } else {
+      sink.Put((*pending)[i], rows.data() + u * row_bytes);
+    }
+    for (size_t t = memory_tiers_; t < tiers_.size() && t < tier; ++t) tiers_[t]->misses.Add(1);
+    if (tier != kNobody) tiers_[tier]->hits.Add(1);
+  }
+  pending->Clear();
+  Promote(unique.keys(), rows, found_by, *stamps);
+  return absl::OkStatus();
+}
+
+void EmbeddingTable::Promote(absl::Span<const Key> keys, const std::vector<uint8_t>& rows,
+                             const std::vector<uint8_t>& found_by, const StampsRead& stamps) {
+  const size_t row_bytes = spec_.row_bytes();
+  // One batch for each tier that rows came from, and one for keys that nobody knew.
+  for (size_t source = std::max<size_t>(memory_tiers_, 1); source <= tiers_.size(); ++source) {
+    const bool unknown = source == tiers_.size();
+    std::vector<uint32_t> positions;
+    for (uint32_t u = 0; u < found_by.size(); ++u) {
+      if (unknown ? found_by[u] >= tiers_.size() : found_by[u] == source) positions.push_back(u);
+    }
+    if (positions.empty()) continue;
+    PromotionBatch batch;
+    for (size_t t = 0; t < std::min(source, tiers_.size() - 1); ++t) {
+      batch.destinations.push_back(tiers_[t]->store);
+    }
+    if (batch.destinations.empty()) continue;
+    std::vector<Key>* const carried = unknown ? &batch.absent : &batch.found.keys;
+    for (uint32_t u : positions) {
+      carried->push_back(keys[u]);
+      if (unknown) continue;
+      const uint8_t* const row = rows.data() + u * row_bytes;
+      batch.found.rows.insert(batch.found.rows.end(), row, row + row_bytes);
+    }
+    auto read = std::make_unique<StampsRead>(stamps.Select(positions));
+    (unknown ? batch.absent_stamps : batch.found_stamps) = std::move(read);
+    promoter_->Promote(std::move(batch));
+  }
+}
+
+absl::Status EmbeddingTable::Find(absl::Span<const Key> keys, const RowSink& sink) {
+  CountLookup();
+  Pending pending = Pending::All(keys.size());
+  if (absl::Status status = FindInMemory(keys, sink, &pending); !status.ok()) return status;
+  return FindInStores(keys, sink, &pending);
+}
+
+absl::Status EmbeddingTable::FindRaw(absl::Span<const Key> keys, uint8_t* rows, bool* found) const {
+  const std::vector<uint8_t> zeros(spec_.row_bytes());
+  RowSink sink = RawSink(rows, spec_.row_bytes());
+  sink.default_row = zeros.data();
+  std::fill_n(found, keys.size(), false);
+  // Tiers may forget rows, not invent them: the lowest one knows what is stored.
+  Pending pending = Pending::All(keys.size());
+  if (absl::Status status = tiers_.back()->store->Find(keys, sink, &pending); !status.ok()) {
+    return status;
+  }
+  std::fill_n(found, keys.size(), true);
+  for (size_t i = 0; i < pending.size(); ++i) {
+    found[pending[i]] = false;
+    sink.PutDefault(pending[i]);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status EmbeddingTable::Apply(const UpdateBatch& batch) {
+  if (batch.rows.row_bytes() != spec_.row_bytes() && !batch.keys.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(Described(spec_), ": rows have ", batch.rows.row_bytes(),
+                     " bytes, the table stores ", spec_.row_bytes(), " (embedding_dim ",
+                     spec_.embedding_dim, ", ", RowFormatName(spec_.row_format), ")"));
+  }
+  MutexLock lock(&apply_mutex_);
+  const UpdateStamps::Update update(&stamps_, batch.keys, batch.erased);
+  const size_t lowest = tiers_.size() - 1;
+  // A lookup may have missed above already and be about to read the new rows below; it must not
+  // find the old ones above afterwards (update_stamps.h). Nobody goes below a complete tier.
+  for (size_t t = 0; t < lowest; ++t) {
+    EmbeddingStore& store = *tiers_[t]->store;
+    if (store.IsComplete()) continue;
+    store.Erase(batch.keys).IgnoreError();
+    store.Erase(batch.erased).IgnoreError();
+  }
+  if (absl::Status status = ApplyTo(tiers_[lowest]->store.get(), batch); !status.ok())
+    return status;
+  absl::Status first_error;
+  for (size_t t = lowest; t-- > 0;) {
+    EmbeddingStore& store = *tiers_[t]->store;
+    const absl::Status status = ApplyTo(&store, batch);
+    if (status.ok()) continue;
+    // What is below is new already: better no row here than the old one.
+    store.MarkIncomplete();
+    store.Erase(batch.keys).IgnoreError();
+    first_error.Update(status);
+  }
+  return first_error;
+}
+
+absl::StatusOr<std::unique_ptr<RowScanner>> EmbeddingTable::NewScanner(Key first, Key last) const {
+  return tiers_.back()->store->NewScanner(first, last);
+}
+
+int64_t EmbeddingTable::Rows(bool* exact) const {
+  // A complete memory store counts exactly what a store on disk can only estimate after updates.
+  const EmbeddingStore& top = *tiers_.front()->store;
+  const StoreStats stats = top.IsComplete() ? top.Stats() : tiers_.back()->store->Stats();
+  *exact = stats.rows_exact;
+  return stats.rows;
+}
+
+absl::Status EmbeddingTable::WaitForPreload() const {
+  return preloader_ == nullptr ? absl::OkStatus() : preloader_->Wait();
+}
+
+void EmbeddingTable::WaitForPromotions() const { promoter_->Wait(); }
+
+nlohmann::json EmbeddingTable::Stats() const {
+  bool exact = false;
+  const int64_t rows = Rows(&exact);
+  nlohmann::json stats = {
+      {"deployment", spec_.deployment},
+      {"table", spec_.name},
+      {"generation", spec_.generation},
+      {"embedding_dim", spec_.embedding_dim},
+      {"row_format", RowFormatName(spec_.row_format)},
+      {"rows", rows},
+      {"rows_exact", exact},
+      {"lookups", lookups_.Get()},
+      {"keys", keys_.Get()},
+      {"default_rows", default_rows_served_.Get()},
+      {"promotion",
+       {{"rows", promoter_->rows_promoted()},
+        {"dropped", promoter_->rows_dropped()},
+        {"queued_bytes", promoter_->queued_bytes()}}},
+  };
+  nlohmann::json& tiers = stats["tiers"] = nlohmann::json::array();
+  for (const std::unique_ptr<Tier>& tier : tiers_) {
+    const StoreStats store = tier->store->Stats();
+    tiers.push_back({{"kind", tier->store->kind()},
+                     {"hits", tier->hits.Get()},
+                     {"misses", tier->misses.Get()},
+                     {"rows", store.rows},
+                     {"rows_exact", store.rows_exact},
+                     {"bytes", store.bytes},
+                     {"capacity_rows", store.capacity_rows},
+                     {"evictions", store.evictions},
+                     {"absent", store.absent},
+                     {"complete", tier->store->IsComplete()}});
+  }
+  if (preloader_ != nullptr) {
+    const bool done = preloader_->done();
+    const absl::Status status = done ? preloader_->Wait() : absl::OkStatus();
+    stats["preload"] = {{"state", !done         ? "running"
+                                  : status.ok() ? "done"
+                                                : "failed"},
+                        {"rows", preloader_->rows_loaded()}};
+    if (!status.ok()) stats["preload"]["error"] = status.ToString();
+  }
+  return stats;
+}
+
+}  // namespace tf_hps

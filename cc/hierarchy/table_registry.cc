@@ -1,0 +1,124 @@
+#include "cc/hierarchy/table_registry.h"
+
+#include <random>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "cc/common/table_spec.h"
+#include "cc/storage/store_backend.h"
+
+namespace tf_hps {
+namespace {
+
+std::string NewLiveGeneration() {
+  std::random_device random;
+  std::string generation = "live-";
+  for (int i = 0; i < 4; ++i) absl::StrAppendFormat(&generation, "%08x", random());
+  return generation;
+}
+
+// What the table holds, as its persistent store knows it; what the config says must agree.
+absl::StatusOr<TableSpec> Describe(const DeploymentConfig& deployment, const TableConfig& config) {
+  TableSpec spec;
+  bool is_new = true;
+  bool is_kept = false;  // by a store that outlives the process
+  for (const StoreBackend& backend : StoreBackends()) {
+    const auto section = config.sections.find(backend.kind);
+    if (section == config.sections.end() || backend.describe == nullptr) continue;
+    is_kept = true;
+    absl::StatusOr<TableSpec> described =
+        backend.describe(config.name, config.generation, section->second);
+    if (described.ok()) {
+      spec = *std::move(described);
+      is_new = false;
+      break;
+    }
+    // A store that may be written can take a new table, once it is told how wide its rows are.
+    const bool may_create = absl::IsNotFound(described.status()) && config.generation.empty() &&
+                            config.embedding_dim > 0 && !section->second.value("read_only", false);
+    if (!may_create) return described.status();
+  }
+  if (is_new) {
+    if (config.embedding_dim <= 0) {
+      return absl::InvalidArgumentError(absl::StrCat("table \"", config.name, "\" of ",
+                                                     deployment.path,
+                                                     " is new: its `embedding_dim` must be given"));
+    }
+    absl::StatusOr<RowFormat> format =
+        ParseRowFormat(config.row_format.empty() ? "float32" : config.row_format);
+    if (!format.ok()) return format.status();
+    spec.generation = is_kept ? NewLiveGeneration() : config.generation;
+    spec.embedding_dim = config.embedding_dim;
+    spec.row_format = *format;
+  }
+  spec.deployment = deployment.deployment;
+  spec.name = config.name;
+  return spec;
+}
+
+absl::Status CheckAgrees(const TableSpec& spec, const TableConfig& config,
+                         const std::string& path) {
+  if (config.embedding_dim != 0 && config.embedding_dim != spec.embedding_dim) {
+    return absl::InvalidArgumentError(absl::StrCat("table \"", spec.name, "\": ", path,
+                                                   " says embedding_dim ", config.embedding_dim,
+                                                   ", its store has ", spec.embedding_dim));
+  }
+  if (!config.row_format.empty() && config.row_format != RowFormatName(spec.row_format)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("table \"", spec.name, "\": ", path, " says row_format ", config.row_format,
+                     ", its store has ", RowFormatName(spec.row_format)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+TableRegistry& TableRegistry::Get() {
+  static auto* const registry = new TableRegistry;
+  return *registry;
+}
+
+absl::StatusOr<std::shared_ptr<EmbeddingTable>> TableRegistry::Open(const std::string& config_path,
+                                                                    const std::string& name) {
+  absl::StatusOr<DeploymentConfig> deployment = LoadConfig(config_path);
+  if (!deployment.ok()) return deployment.status();
+  const auto config = deployment->tables.find(name);
+  if (config == deployment->tables.end()) {
+    const auto append_name = [](std::string* out, const auto& table) { out->append(table.first); };
+    return absl::NotFoundError(
+        absl::StrCat("no table \"", name, "\" in ", config_path,
+                     ", which knows: ", absl::StrJoin(deployment->tables, ", ", append_name)));
+  }
+
+  // One open at a time: two SavedModels that load the same table at once must get the same one.
+  MutexLock lock(&mutex_);
+  absl::StatusOr<TableSpec> spec = Describe(*deployment, config->second);
+  if (!spec.ok()) return spec.status();
+  absl::Status agrees = CheckAgrees(*spec, config->second, config_path);
+  if (!agrees.ok()) return agrees;
+
+  std::weak_ptr<EmbeddingTable>& known =
+      tables_[Identity(spec->deployment, spec->name, spec->generation)];
+  if (std::shared_ptr<EmbeddingTable> table = known.lock()) {
+    if (spec->embedding_dim != table->spec().embedding_dim ||
+        spec->row_format != table->spec().row_format) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "table \"", name, "\" of deployment \"", spec->deployment,
+          "\" is open in this process with embedding_dim ", table->spec().embedding_dim, ", ",
+          RowFormatName(table->spec().row_format), "; ", config_path, " asks for ",
+          spec->embedding_dim, ", ", RowFormatName(spec->row_format),
+          ". Give one of them another deployment or name"));
+    }
+    return table;
+  }
+  absl::StatusOr<std::shared_ptr<EmbeddingTable>> table =
+      EmbeddingTable::Open(*spec, config->second);
+  if (table.ok()) known = *table;
+  return table;
+}
+
+}  // namespace tf_hps
