@@ -1,9 +1,10 @@
 #ifndef TF_HPS_CC_COMMON_UPDATE_STAMPS_H_
 #define TF_HPS_CC_COMMON_UPDATE_STAMPS_H_
 
-#include <array>
 #include <atomic>
+#include <bitset>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -12,30 +13,51 @@
 
 namespace tf_hps {
 
-// One count per shard of keys, moved by every update and erase after a lower tier was written and
-// before the next tier above is. Whoever carries rows upward (promotion, preload, a cache fill)
-// reads the stamps of its keys before it asks the source tier, and the destination refuses a row
-// whose stamp moved since: the row read then may be older than one that already came and went
-// above.
+// One count per shard of keys: odd while an update of one of its keys is under way, moved by it.
+// Whoever carries rows upward (promotion, preload, a cache fill) reads the stamps of its keys
+// before it asks the source tier, and the destination refuses a row whose stamp was odd or moved
+// since: the row read then may be older than one that already came and went above. Check and insert
+// are one critical section of the destination.
 //
-// Why one bump between two writes is enough: if the source was read before the update wrote it, the
-// stamp was read before the bump. The check and the insert are one critical section of the
-// destination. A check after the bump refuses; one before the bump inserts an old row, which the
-// update, still to come to this tier, replaces.
+// While a stamp is odd nobody but the update itself writes its keys above. So a lookup that missed
+// above and then read the new row below cannot find the old one above the next time: answers never
+// go back.
 //
 // 4096 shards: one count per table would refuse nearly every fill under a stream of updates.
 class UpdateStamps {
  public:
   static constexpr int kShards = 4096;
 
-  uint32_t Get(Key key) const { return shards_[Shard(key)].load(std::memory_order_acquire); }
+  // Keeps the stamps of some keys odd as long as it lives. One at a time for a table.
+  class Update {
+   public:
+    Update(UpdateStamps* stamps, absl::Span<const Key> keys, absl::Span<const Key> more_keys)
+        : stamps_(stamps) {
+      for (Key key : keys) touched_.set(Shard(key));
+      for (Key key : more_keys) touched_.set(Shard(key));
+      Move();
+    }
+    ~Update() { Move(); }
+    Update(const Update&) = delete;
+    Update& operator=(const Update&) = delete;
+
+   private:
+    void Move() {
+      for (int i = 0; i < kShards; ++i) {
+        if (touched_.test(i)) stamps_->shards_[i].fetch_add(1);
+      }
+    }
+    UpdateStamps* const stamps_;
+    std::bitset<kShards> touched_;
+  };
+
+  UpdateStamps() : shards_(new std::atomic<uint32_t>[kShards]()) {}
+
+  uint32_t Get(Key key) const { return shards_[Shard(key)].load(); }
   std::vector<uint32_t> GetAll() const {
     std::vector<uint32_t> all(kShards);
-    for (int i = 0; i < kShards; ++i) all[i] = shards_[i].load(std::memory_order_acquire);
+    for (int i = 0; i < kShards; ++i) all[i] = shards_[i].load();
     return all;
-  }
-  void Move(absl::Span<const Key> keys) {
-    for (Key key : keys) shards_[Shard(key)].fetch_add(1, std::memory_order_acq_rel);
   }
 
   // The low bits: the high ones choose the set of a store (hash.h), and keys of one set should not
@@ -43,7 +65,7 @@ class UpdateStamps {
   static uint32_t Shard(Key key) { return static_cast<uint32_t>(HashKey(key)) % kShards; }
 
  private:
-  std::array<std::atomic<uint32_t>, kShards> shards_{};
+  const std::unique_ptr<std::atomic<uint32_t>[]> shards_;
 };
 
 // Stamps as they stood before a source tier was asked.
@@ -66,9 +88,10 @@ class StampsRead {
     return selected;
   }
 
-  // Whether keys[i] of the batch was updated or erased since.
+  // Whether keys[i] of the batch was being updated or erased then, or has been since.
   bool Moved(size_t i, Key key) const {
-    return stamps_->Get(key) != read_[of_all_keys_ ? UpdateStamps::Shard(key) : i];
+    const uint32_t read = read_[of_all_keys_ ? UpdateStamps::Shard(key) : i];
+    return (read & 1) != 0 || stamps_->Get(key) != read;
   }
 
  private:

@@ -285,16 +285,24 @@ absl::Status EmbeddingTable::Apply(const UpdateBatch& batch) {
                      spec_.embedding_dim, ", ", RowFormatName(spec_.row_format), ")"));
   }
   MutexLock lock(&apply_mutex_);
-  if (absl::Status status = ApplyTo(tiers_.back()->store.get(), batch); !status.ok()) return status;
+  const UpdateStamps::Update update(&stamps_, batch.keys, batch.erased);
+  const size_t lowest = tiers_.size() - 1;
+  // A lookup may have missed above already and be about to read the new rows below; it must not
+  // find the old ones above afterwards (update_stamps.h). Nobody goes below a complete tier.
+  for (size_t t = 0; t < lowest; ++t) {
+    EmbeddingStore& store = *tiers_[t]->store;
+    if (!store.IsComplete()) store.Erase(batch.keys).IgnoreError();
+  }
+  if (absl::Status status = ApplyTo(tiers_[lowest]->store.get(), batch); !status.ok())
+    return status;
   absl::Status first_error;
-  for (size_t t = tiers_.size() - 1; t-- > 0;) {
-    // See update_stamps.h: after a lower tier was written, before this one is.
-    stamps_.Move(batch.keys);
-    stamps_.Move(batch.erased);
-    absl::Status status = ApplyTo(tiers_[t]->store.get(), batch);
+  for (size_t t = lowest; t-- > 0;) {
+    EmbeddingStore& store = *tiers_[t]->store;
+    const absl::Status status = ApplyTo(&store, batch);
     if (status.ok()) continue;
-    // The rows below are new already: better none here than the old ones.
-    tiers_[t]->store->Erase(batch.keys).IgnoreError();
+    // What is below is new already: better no row here than the old one.
+    store.MarkIncomplete();
+    store.Erase(batch.keys).IgnoreError();
     first_error.Update(status);
   }
   return first_error;

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -16,7 +17,8 @@ constexpr size_t kRowsPerBlock = 8192;
 // A scan refuses what was updated since it began; short ranges keep that little.
 constexpr int64_t kRowsPerRange = 256 * 1024;
 constexpr int kMaxRanges = 4096;
-constexpr int kMaxRereads = 100;
+constexpr int kMaxRereads = 1000;
+constexpr std::chrono::milliseconds kRereadPause(1);
 
 constexpr Key kFirstKey = std::numeric_limits<Key>::min();
 constexpr Key kLastKey = std::numeric_limits<Key>::max();
@@ -43,8 +45,13 @@ int Threads() {
 }  // namespace
 
 StorePreloader::StorePreloader(const TableSpec& spec, std::shared_ptr<EmbeddingStore> lower,
-                               std::shared_ptr<EmbeddingStore> upper, const UpdateStamps* stamps)
-    : spec_(spec), lower_(std::move(lower)), upper_(std::move(upper)), stamps_(stamps) {
+                               std::shared_ptr<EmbeddingStore> upper, const UpdateStamps* stamps,
+                               Mutex* apply_mutex)
+    : spec_(spec),
+      lower_(std::move(lower)),
+      upper_(std::move(upper)),
+      stamps_(stamps),
+      apply_mutex_(apply_mutex) {
   const int threads = spec_.rows != 0 && spec_.rows <= kRowsPerRange ? 1 : Threads();
   running_ = threads;
   for (int i = 0; i < threads; ++i) {
@@ -95,6 +102,7 @@ void StorePreloader::RunThread() {
     }
     status = LoadRange(range);
   }
+  MutexLock apply_lock(apply_mutex_);
   MutexLock lock(&mutex_);
   status_.Update(status);
   if (--running_ == 0) {
@@ -184,6 +192,7 @@ absl::Status StorePreloader::LoadKeys(std::vector<Key> keys) {
     keys.resize(found);
     std::vector<uint32_t> refused;
     if (absl::Status status = Insert(keys, rows, stamps, &refused); !status.ok()) return status;
+    if (!refused.empty()) std::this_thread::sleep_for(kRereadPause);  // an update is under way
     for (size_t r = 0; r < refused.size(); ++r) keys[r] = keys[refused[r]];
     keys.resize(refused.size());
   }

@@ -19,11 +19,13 @@ namespace tf_hps {
 
 // Fills a memory store from the store below it: all rows, or as many as fit. Runs in threads of its
 // own from construction on; lookups, updates and promotions go on meanwhile. Marks the upper store
-// complete when every row went in.
+// complete when every row went in, and while no update (which may have taken rows out) holds
+// `apply_mutex`.
 class StorePreloader {
  public:
   StorePreloader(const TableSpec& spec, std::shared_ptr<EmbeddingStore> lower,
-                 std::shared_ptr<EmbeddingStore> upper, const UpdateStamps* stamps);
+                 std::shared_ptr<EmbeddingStore> upper, const UpdateStamps* stamps,
+                 Mutex* apply_mutex);
   ~StorePreloader();  // stops early
 
   // Until it is over; the first error, if any. An error leaves the upper store usable and
@@ -53,6 +55,7 @@ class StorePreloader {
   const std::shared_ptr<EmbeddingStore> lower_;
   const std::shared_ptr<EmbeddingStore> upper_;
   const UpdateStamps* const stamps_;
+  Mutex* const apply_mutex_;
 
   // Synchronize themselves.
   std::atomic<bool> stopping_{false};

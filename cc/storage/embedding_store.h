@@ -78,9 +78,11 @@ class EmbeddingStore {
   virtual bool AnswersFromMemory() const = 0;
 
   // Whether a key not found here is nowhere below. MarkComplete is called once every row of the
-  // tier below was inserted and none was dropped; the store takes it back when it evicts a row.
+  // tier below was inserted; a store that ever evicted a row stays incomplete, and one that evicts
+  // a row later takes it back before the row is gone. MarkIncomplete: somebody else dropped a row.
   virtual bool IsComplete() const = 0;
   virtual void MarkComplete() {}
+  virtual void MarkIncomplete() {}
 
   virtual StoreStats Stats() const = 0;
   virtual absl::string_view kind() const = 0;  // "memory", "rocksdb"
