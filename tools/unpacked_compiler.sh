@@ -6,6 +6,8 @@ need_unpacked_compiler() {
   local arch=x86_64-linux-gnu
   need_packages g++ libc6-dev
   mkdir -p "$deps/bin"
+  # A linker script that names the static half of libc by its place under /.
+  sed -i "s# /usr/lib/$arch/libc_nonshared.a# libc_nonshared.a#" "$deps/usr/lib/$arch/libc.so"
   local version
   version=$(basename "$(readlink "$deps/usr/bin/g++")")
   cat >"$deps/bin/g++" <<EOF
@@ -17,5 +19,5 @@ exec "$deps/usr/bin/$version" -B"$deps/usr/lib/$arch" -L"$deps/usr/lib/$arch" \\
 EOF
   chmod +x "$deps/bin/g++"
   PATH=$deps/bin:$deps/usr/bin:$PATH
-  export CXX=$deps/bin/g++ LDFLAGS=
+  export CXX=$deps/bin/g++
 }
