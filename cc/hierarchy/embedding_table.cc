@@ -82,7 +82,7 @@ absl::StatusOr<std::shared_ptr<EmbeddingTable>> EmbeddingTable::Open(TableSpec s
   if (preload && table->memory_tiers_ < table->tiers_.size()) {
     table->preloader_ = std::make_unique<StorePreloader>(
         table->spec_, table->tiers_.back()->store, table->tiers_[table->memory_tiers_ - 1]->store,
-        &table->stamps_);
+        &table->stamps_, &table->apply_mutex_);
   }
   return table;
 }
@@ -291,7 +291,9 @@ absl::Status EmbeddingTable::Apply(const UpdateBatch& batch) {
   // find the old ones above afterwards (update_stamps.h). Nobody goes below a complete tier.
   for (size_t t = 0; t < lowest; ++t) {
     EmbeddingStore& store = *tiers_[t]->store;
-    if (!store.IsComplete()) store.Erase(batch.keys).IgnoreError();
+    if (store.IsComplete()) continue;
+    store.Erase(batch.keys).IgnoreError();
+    store.Erase(batch.erased).IgnoreError();
   }
   if (absl::Status status = ApplyTo(tiers_[lowest]->store.get(), batch); !status.ok())
     return status;
