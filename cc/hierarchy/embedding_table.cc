@@ -82,7 +82,7 @@ absl::StatusOr<std::shared_ptr<EmbeddingTable>> EmbeddingTable::Open(TableSpec s
   if (preload && table->memory_tiers_ < table->tiers_.size()) {
     table->preloader_ = std::make_unique<StorePreloader>(
         table->spec_, table->tiers_.back()->store, table->tiers_[table->memory_tiers_ - 1]->store,
-        &table->stamps_);
+        &table->stamps_, &table->apply_mutex_);
   }
   return table;
 }
