@@ -18,24 +18,28 @@ class CannotCopy(ValueError):
     """A layer that has to be changed in place, because something refers to this very object."""
 
 
-def copy_layer(layer: keras.Layer, rebuild: Rebuild, holds_target: Callable[[Any], bool]) -> Any:
+def check_copyable(layer: keras.Layer, holds_target: Callable[[Any], bool]) -> None:
+    """Raises CannotCopy for a layer of which `copy_layer` makes no second one that works."""
+    _empty_like(layer)
+    for name, value in own_attributes(layer):
+        items = tree.flatten(value) if isinstance(value, (list, dict, tuple)) else [value]
+        for item in items:
+            if not is_function(item) or getattr(item, "__self__", None) is layer:
+                continue  # Methods of the layer itself are bound to the copy.
+            for held in layers_held(item):
+                if holds_target(held):
+                    raise CannotCopy(
+                        f"{type(layer).__name__} `{layer.name}` cannot be copied: its attribute "
+                        f"`{name}` is a function that holds `{held.name}`"
+                    )
+
+
+def copy_layer(layer: keras.Layer, rebuild: Rebuild) -> keras.Layer:
     """A layer of the same class with the same attributes and variables, and rebuilt sublayers.
 
     What the class did in `__init__` and `build` is not done again: its configuration may be unknown.
     """
-    _check_functions(layer, holds_target)
-    cls = type(layer)
-    try:
-        copy = cls.__new__(cls)
-        base = keras.Model if isinstance(layer, keras.Model) else keras.layers.Layer
-        base.__init__(copy, name=layer.name)
-    except Exception as error:
-        raise CannotCopy(f"{cls.__name__} `{layer.name}` cannot be copied: {error}") from error
-    fill_copy(copy, layer, rebuild)
-    return copy
-
-
-def fill_copy(copy: keras.Layer, layer: keras.Layer, rebuild: Rebuild) -> None:
+    copy = _empty_like(layer)
     # The order of the stores is the order of the weights in a file: attributes would be tracked in
     # the order of their names' first assignment, and items appended later came later.
     tracker = copy._tracker
@@ -49,6 +53,7 @@ def fill_copy(copy: keras.Layer, layer: keras.Layer, rebuild: Rebuild) -> None:
         keras.layers.Layer.__setattr__(copy, name, map_layers(value, rebuild, layer, copy))
     if layer._tracker.locked:
         tracker.lock(layer._tracker._lock_violation_msg)
+    return copy
 
 
 def replace_in_place(layer: keras.Layer, rebuild: Rebuild) -> keras.Layer:
@@ -71,14 +76,12 @@ def replace_in_place(layer: keras.Layer, rebuild: Rebuild) -> keras.Layer:
     return layer
 
 
-def _check_functions(layer: keras.Layer, holds_target: Callable[[Any], bool]) -> None:
-    for name, value in own_attributes(layer):
-        for item in tree.flatten(value) if isinstance(value, (list, dict, tuple)) else [value]:
-            if not is_function(item) or getattr(item, "__self__", None) is layer:
-                continue  # Methods of the layer itself are bound to the copy.
-            for held in layers_held(item):
-                if holds_target(held):
-                    raise CannotCopy(
-                        f"{type(layer).__name__} `{layer.name}` cannot be copied: its attribute "
-                        f"`{name}` is a function that holds `{held.name}`"
-                    )
+def _empty_like(layer: keras.Layer) -> keras.Layer:
+    cls = type(layer)
+    base = keras.Model if isinstance(layer, keras.Model) else keras.layers.Layer
+    try:
+        empty = cls.__new__(cls)
+        base.__init__(empty, name=layer.name)
+    except Exception as error:  # Whatever a user's __new__ raises.
+        raise CannotCopy(f"{cls.__name__} `{layer.name}` cannot be copied: {error}") from error
+    return empty

@@ -11,7 +11,7 @@ from keras import tree
 from keras.src.models.functional import Functional
 
 from tf_hps.swap.attributes import map_layers
-from tf_hps.swap.copy_layer import copy_layer, replace_in_place
+from tf_hps.swap.copy_layer import check_copyable, copy_layer, replace_in_place
 
 
 class LayerReplacer:
@@ -37,6 +37,12 @@ class LayerReplacer:
     def holds_target(self, layer: Any) -> bool:
         return any(id(held) in self._targets for held in layer._flatten_layers())
 
+    def check(self, model: Any) -> None:
+        """Raises CannotCopy where rebuilding `model` would."""
+        for layer in model._flatten_layers():
+            if id(layer) not in self._targets and self._is_copied(layer):
+                check_copyable(layer, self.holds_target)
+
     def __call__(self, layer: Any) -> Any:
         if id(layer) not in self._rebuilt:
             # The layer stays beside its successor, so that no other object gets its id.
@@ -51,9 +57,13 @@ class LayerReplacer:
             return layer
         if isinstance(layer, (keras.Sequential, Functional)):
             return self._clone(layer)
-        if self._in_place:
-            return replace_in_place(layer, self)
-        return copy_layer(layer, self, self.holds_target)
+        if self._is_copied(layer):
+            return copy_layer(layer, self)
+        return replace_in_place(layer, self)
+
+    def _is_copied(self, layer: Any) -> bool:
+        cloned = isinstance(layer, (keras.Sequential, Functional))
+        return not self._in_place and not cloned and self.holds_target(layer)
 
     def _clone(self, model: Any) -> Any:
         with _uncompiled(model):

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import weakref
+from collections.abc import Sequence
 
 import keras
+
+from tf_hps.store import row_formats
+from tf_hps.swap.plan import SwapPlan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,3 +111,38 @@ def swap_report(model: keras.Layer) -> SwapReport:
             f"for this one. Received: model={model}"
         )
     return _reports[model]
+
+
+def make_report(
+    plan: SwapPlan, store: str, generations: dict[str, str], notes: Sequence[str]
+) -> SwapReport:
+    moved = [
+        EmbeddingReport(
+            layer=move.layer.path or move.layer.name,
+            moved=True,
+            why=move.why,
+            rows=move.layer.input_dim,
+            embedding_dim=move.layer.output_dim,
+            bytes=move.layer.input_dim
+            * row_formats.row_bytes(move.row_format, move.layer.output_dim),
+            table=move.table,
+            generation=generations[move.table],
+            row_format=move.row_format,
+        )
+        for move in plan.moves
+    ]
+    stayed = [
+        EmbeddingReport(
+            layer=stay.layer.path or stay.layer.name,
+            moved=False,
+            why=stay.why,
+            rows=stay.layer.input_dim,
+            embedding_dim=stay.layer.output_dim,
+            bytes=sum(
+                math.prod(variable.shape) * variable.value.dtype.size
+                for variable in stay.layer.variables
+            ),
+        )
+        for stay in plan.stays
+    ]
+    return SwapReport(store, tuple(moved + stayed), tuple(notes))
