@@ -291,7 +291,9 @@ absl::Status EmbeddingTable::Apply(const UpdateBatch& batch) {
   // find the old ones above afterwards (update_stamps.h). Nobody goes below a complete tier.
   for (size_t t = 0; t < lowest; ++t) {
     EmbeddingStore& store = *tiers_[t]->store;
-    if (!store.IsComplete()) store.Erase(batch.keys).IgnoreError();
+    if (store.IsComplete()) continue;
+    store.Erase(batch.keys).IgnoreError();
+    store.Erase(batch.erased).IgnoreError();
   }
   if (absl::Status status = ApplyTo(tiers_[lowest]->store.get(), batch); !status.ok())
     return status;
