@@ -1,0 +1,92 @@
+#ifndef TF_HPS_CC_STORAGE_ROCKSDB_DATABASE_H_
+#define TF_HPS_CC_STORAGE_ROCKSDB_DATABASE_H_
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "cc/common/mutex.h"
+#include "cc/common/table_spec.h"
+#include "cc/storage/rocksdb_c.h"
+#include "cc/storage/rocksdb_contents.h"
+#include "cc/storage/rocksdb_options.h"
+#include "cc/storage/rocksdb_table_record.h"
+
+namespace tf_hps {
+
+// One generation of a table in an open database, shared by all who opened it.
+struct RocksdbTable {
+  RocksdbTable(RocksdbTableRecord table_record, rocksdb_column_family_handle_t* handle,
+               bool is_modified)
+      : record(std::move(table_record)), rows(handle), modified(is_modified) {}
+
+  const RocksdbTableRecord record;
+  const RocksdbColumnFamilyPtr rows;
+  // Whether the store has the record's ModifiedKey().
+  std::atomic<bool> modified;
+  // Held by every write: a promotion checks stamps and what stands there in one step with its
+  // write. Reads take no lock.
+  Mutex write_mutex;
+};
+
+// An open RocksDB store: one database, a column family for each table and generation. Thread-safe.
+// Opened by OpenRocksdb (rocksdb_databases.h), once per process and path.
+class RocksdbDatabase {
+ public:
+  // Read-only: takes no lock, writes nothing, sees the store as it is now and never anew.
+  // Otherwise: takes RocksDB's lock, makes a store where there is none, and drops the column
+  // families of loads that did not come to their end.
+  static absl::StatusOr<std::unique_ptr<RocksdbDatabase>> Open(const std::string& path,
+                                                               const RocksdbOptions& options);
+
+  const std::string& path() const { return path_; }
+  bool read_only() const { return read_only_; }
+  rocksdb_t* db() const { return db_.get(); }
+
+  std::vector<RocksdbTableRecord> Tables() const;
+  // Lives as long as this database. `generation` empty: the newest. NotFound lists the tables.
+  absl::StatusOr<RocksdbTable*> FindTable(const std::string& name,
+                                          const std::string& generation) const;
+  // An empty table of spec.generation, or the one that is there. Not on a read-only database.
+  absl::StatusOr<RocksdbTable*> CreateTable(const TableSpec& spec);
+
+  // Writes the batch, and the mark that `table` is no longer as it was loaded with it, once.
+  // The caller holds table->write_mutex.
+  absl::Status Write(RocksdbTable* table, rocksdb_writebatch_t* batch) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(table->write_mutex);
+
+  // A consistent copy at `target`, which must not exist; hard links where the file system has them.
+  absl::Status Checkpoint(const std::string& target) const;
+
+ private:
+  using Identity = std::pair<std::string, std::string>;  // name, generation
+
+  RocksdbDatabase(std::string path, const RocksdbOptions& options);
+  static absl::StatusOr<std::unique_ptr<RocksdbDatabase>> OpenOnce(const std::string& path,
+                                                                   const RocksdbOptions& options);
+  absl::Status OpenColumnFamilies(const std::vector<std::string>& names,
+                                  std::map<std::string, RocksdbColumnFamilyPtr>* handles);
+  absl::Status FindTables(std::map<std::string, RocksdbColumnFamilyPtr> handles);
+  absl::Status DropHalfLoaded(std::map<std::string, RocksdbColumnFamilyPtr>* handles);
+  absl::Status PutRecord(absl::string_view key, absl::string_view value);
+
+  // Constant after Open. In this order: the handles go before the database is closed.
+  const std::string path_;
+  const bool read_only_;
+  const RocksdbOptionsPtr options_;
+  RocksdbWriteOptionsPtr write_options_;
+  RocksdbPtr db_;
+  RocksdbColumnFamilyPtr records_;  // the default column family
+
+  mutable Mutex mutex_;
+  std::map<Identity, std::unique_ptr<RocksdbTable>> tables_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace tf_hps
+
+#endif  // TF_HPS_CC_STORAGE_ROCKSDB_DATABASE_H_

@@ -1,0 +1,44 @@
+#include "cc/storage/rocksdb_options.h"
+
+namespace tf_hps {
+namespace {
+
+constexpr int kInfoLogWarnings = 2;
+constexpr size_t kWriteBufferBytes = size_t{128} << 20;
+constexpr uint64_t kMaxWalBytes = uint64_t{256} << 20;
+constexpr double kBloomBitsPerKey = 10;
+
+}  // namespace
+
+RocksdbOptionsPtr MakeRocksdbOptions(const RocksdbOptions& options) {
+  RocksdbTableOptionsPtr table(rocksdb_block_based_options_create());
+  // Not newer, and LZ4 of the codecs: docs/formats.md.
+  rocksdb_block_based_options_set_format_version(table.get(), 5);
+  rocksdb_block_based_options_set_filter_policy(
+      table.get(), rocksdb_filterpolicy_create_bloom_full(kBloomBitsPerKey));
+  if (options.block_cache_bytes > 0) {
+    RocksdbCachePtr cache(rocksdb_cache_create_lru(options.block_cache_bytes));
+    rocksdb_block_based_options_set_block_cache(table.get(), cache.get());
+  } else {
+    rocksdb_block_based_options_set_no_block_cache(table.get(), 1);
+  }
+
+  RocksdbOptionsPtr result(rocksdb_options_create());
+  rocksdb_options_t* const o = result.get();
+  rocksdb_options_set_block_based_table_factory(o, table.get());
+  rocksdb_options_set_compression(o, rocksdb_lz4_compression);
+  // All files stay open: a reader keeps its rows when a writer in another process deletes the
+  // files, and a file that is cut short is found at open. (No mmap: such a file would end the
+  // process.)
+  rocksdb_options_set_max_open_files(o, -1);
+  rocksdb_options_set_skip_stats_update_on_db_open(o, 1);
+  // For all column families together; otherwise each of them may hold two buffers of 64 MiB.
+  rocksdb_options_set_db_write_buffer_size(o, kWriteBufferBytes);
+  // One idle column family keeps every log since its last write alive, and an open replays them.
+  rocksdb_options_set_max_total_wal_size(o, kMaxWalBytes);
+  rocksdb_options_set_info_log_level(o, kInfoLogWarnings);
+  rocksdb_options_set_keep_log_file_num(o, 2);
+  return result;
+}
+
+}  // namespace tf_hps

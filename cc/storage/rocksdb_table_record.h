@@ -1,0 +1,59 @@
+#ifndef TF_HPS_CC_STORAGE_ROCKSDB_TABLE_RECORD_H_
+#define TF_HPS_CC_STORAGE_ROCKSDB_TABLE_RECORD_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "cc/common/key.h"
+#include "cc/common/row_format.h"
+
+namespace tf_hps {
+
+// The keys and values of docs/formats.md, "A RocksDB store".
+inline constexpr int kRocksdbFormatVersion = 1;
+inline constexpr absl::string_view kRocksdbFormatVersionKey = "tf_hps/format_version";
+inline constexpr absl::string_view kRocksdbTablePrefix = "tf_hps/table/";
+inline constexpr absl::string_view kRocksdbRowsPrefix = "rows/";
+
+// What a store says about one generation of a table.
+struct RocksdbTableRecord {
+  std::string name;
+  std::string generation;
+  std::string column_family;
+  int64_t embedding_dim = 0;
+  RowFormat row_format = RowFormat::kFloat32;
+  int64_t rows = 0;  // when it was loaded
+  int64_t sequence = 0;
+
+  size_t row_bytes() const { return RowBytes(row_format, embedding_dim); }
+  std::string TableKey() const;
+  std::string ModifiedKey() const;
+  // The value under TableKey(), created now.
+  std::string ToJson() const;
+};
+
+// DataLoss, with the key, when it is no record.
+absl::StatusOr<RocksdbTableRecord> ParseRocksdbTableRecord(absl::string_view key,
+                                                           absl::string_view value);
+
+// The record of `name` and `generation` (empty: the newest of that name). NotFound lists the tables
+// there are.
+absl::StatusOr<RocksdbTableRecord> SelectRocksdbTable(
+    absl::string_view path, const std::vector<RocksdbTableRecord>& records, absl::string_view name,
+    absl::string_view generation);
+
+// Ids as unsigned integers in numeric order, and as the bytes that RocksDB compares.
+inline uint64_t RocksdbKeyOrder(Key key) {
+  return static_cast<uint64_t>(key) ^ (uint64_t{1} << 63);
+}
+inline uint64_t RocksdbKeyBytes(uint64_t order) { return __builtin_bswap64(order); }
+inline Key RocksdbKeyFromBytes(uint64_t bytes) {
+  return static_cast<Key>(__builtin_bswap64(bytes) ^ (uint64_t{1} << 63));
+}
+
+}  // namespace tf_hps
+
+#endif  // TF_HPS_CC_STORAGE_ROCKSDB_TABLE_RECORD_H_

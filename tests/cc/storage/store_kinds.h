@@ -1,0 +1,73 @@
+#ifndef TF_HPS_TESTS_CC_STORAGE_STORE_KINDS_H_
+#define TF_HPS_TESTS_CC_STORAGE_STORE_KINDS_H_
+
+#include <memory>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "cc/storage/store_backend.h"
+#include "nlohmann/json.hpp"
+
+namespace tf_hps {
+
+// One row for each kind of store: what its options are in a test that has `dir` to itself.
+struct StoreKind {
+  std::string name;  // of the row
+  std::string kind;
+  nlohmann::json (*options)(const std::string& dir);
+  bool keeps_rows;  // when it is closed
+};
+
+inline std::vector<StoreKind> StoreKinds() {
+  return {
+      {"memory", "memory", [](const std::string&) { return nlohmann::json::object(); }, false},
+      {"rocksdb", "rocksdb",
+       [](const std::string& dir) {
+         return nlohmann::json{{"path", dir + "/store"}};
+       },
+       true},
+      {"rocksdb_without_cache", "rocksdb",
+       [](const std::string& dir) {
+         return nlohmann::json{{"path", dir + "/store"}, {"block_cache_bytes", 0}};
+       },
+       true},
+  };
+}
+
+inline const StoreBackend* FindBackend(const std::string& kind) {
+  for (const StoreBackend& backend : StoreBackends()) {
+    if (backend.kind == kind) return &backend;
+  }
+  return nullptr;
+}
+
+// The rows whose backend is in this program.
+inline std::vector<StoreKind> LinkedStoreKinds() {
+  std::vector<StoreKind> linked;
+  for (const StoreKind& kind : StoreKinds()) {
+    if (FindBackend(kind.kind) != nullptr) linked.push_back(kind);
+  }
+  return linked;
+}
+
+// A new table of 4 float32, or the one that `dir` keeps.
+inline absl::StatusOr<std::unique_ptr<EmbeddingStore>> OpenStore(const StoreKind& kind,
+                                                                 const std::string& dir) {
+  const StoreBackend& backend = *FindBackend(kind.kind);
+  nlohmann::json options = nlohmann::json::object();
+  for (const ConfigField& field : backend.fields) options[field.name] = field.default_value;
+  options.update(kind.options(dir));
+  TableSpec spec;
+  spec.deployment = "test";
+  spec.name = "movie_id";
+  spec.generation = "live-0";
+  spec.embedding_dim = 4;
+  return backend.open(spec, options);
+}
+
+inline void PrintTo(const StoreKind& kind, std::ostream* out) { *out << kind.name; }
+
+}  // namespace tf_hps
+
+#endif  // TF_HPS_TESTS_CC_STORAGE_STORE_KINDS_H_
