@@ -21,7 +21,6 @@
 #include "cc/update/update_batch.h"
 #include "nlohmann/json.hpp"
 #include "rocksdb/version.h"
-#include "tensorflow/core/public/release_version.h"
 
 struct tf_hps_table {
   std::shared_ptr<tf_hps::EmbeddingTable> table;
@@ -250,7 +249,7 @@ char* tf_hps_build_info(char** json) {
   return Run([&] {
     return HandOut(
         {{"version", TF_HPS_VERSION},
-         {"tensorflow", TF_VERSION_STRING},
+         {"tensorflow", TF_HPS_TENSORFLOW_VERSION},
          {"cpu_isa", CpuIsaName(SelectedCpuIsa())},
          {"rocksdb", absl::StrCat(ROCKSDB_MAJOR, ".", ROCKSDB_MINOR, ".", ROCKSDB_PATCH)}},
         json);

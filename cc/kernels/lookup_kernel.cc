@@ -113,6 +113,7 @@ class LookupOp : public AsyncOpKernel {
     auto table = TableOfInput(ctx);
     if (!table.ok()) return table.status();
     call->table = *std::move(table);
+    call->table->CountLookup();
     const TableSpec& spec = call->table->spec();
     if (spec.embedding_dim != embedding_dim_) {
       return absl::InvalidArgumentError(absl::StrCat("table \"", spec.name, "\" has embedding_dim ",

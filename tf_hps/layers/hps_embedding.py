@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 from typing import Any
 
@@ -9,9 +11,10 @@ import keras
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
-from tf_hps.config import Config
+from tf_hps import _config_json
+from tf_hps.config import Config, TableConfig
+from tf_hps.embedding_ops import embedding_lookup
 from tf_hps.layers.pooling import COMBINERS, pool
-from tf_hps.ops import embedding_lookup
 from tf_hps.table import Table
 
 # What the op hands out; other compute dtypes are cast from float32.
@@ -93,6 +96,11 @@ class HpsEmbedding(keras.layers.Layer):
         self.table = table
         self.built = True
 
+    # Names that code around an Embedding reads.
+    @property
+    def input_dim(self) -> int | None:
+        return self.vocabulary_size
+
     @property
     def output_dim(self) -> int:
         return self.table.embedding_dim
@@ -140,11 +148,26 @@ class HpsEmbedding(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "config": Config.load(self.table.config_path).to_dict(),
+            "config": self._table_config(),
             "table_name": self.table.name,
             "mask_zero": self.mask_zero,
             "combiner": self.combiner,
         }
+
+    @property
+    def vocabulary_size(self) -> int | None:
+        """How many ids the model was trained with, where the configuration says so."""
+        config = Config.load(self.table.config_path).tables.get(self.table.name)
+        return config.vocabulary_size if config else None
+
+    def _table_config(self) -> dict[str, Any]:
+        """An hps.json for this table alone, and for the rows it holds now where a store keeps them."""
+        config = Config.load(self.table.config_path).absolute()
+        table = config.tables.get(self.table.name, TableConfig())
+        if config.rocksdb is not None:
+            table = dataclasses.replace(table, generation=self.table.generation)
+        config = dataclasses.replace(config, tables={self.table.name: table})
+        return json.loads(config.to_json())
 
     def _table_dtype(self) -> str:
         return self.compute_dtype if self.compute_dtype in _TABLE_DTYPES else "float32"
@@ -172,7 +195,7 @@ class HpsEmbedding(keras.layers.Layer):
 
 
 def _config(config: Any) -> Any:
-    return Config.from_dict(config) if isinstance(config, dict) else config
+    return _config_json.write_private(json.dumps(config)) if isinstance(config, dict) else config
 
 
 def _integers(inputs: Any) -> Any:

@@ -39,13 +39,12 @@ def copy_store(
     shutil.rmtree(partial, ignore_errors=True)
     os.makedirs(os.path.dirname(target), exist_ok=True)
     try:
-        _snapshot(source, partial)
-        _drop_others(partial, wanted)
-        _sync_folder(partial)
-        os.rename(partial, target)
-        _sync_folder(os.path.dirname(target))
-    except Exception as error:
-        raise database.translated(error, os.path.dirname(target)) from error
+        with database.translating(os.path.dirname(target)):
+            _snapshot(source, partial)
+            _drop_others(partial, wanted)
+            _sync_folder(partial)
+            os.rename(partial, target)
+            _sync_folder(os.path.dirname(target))
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

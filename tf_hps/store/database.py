@@ -3,7 +3,9 @@
 import errno
 import os
 import shutil
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import rocksdict
@@ -14,6 +16,7 @@ from tf_hps.store.formats import TableRecord
 
 COMPRESSIONS = ("none", "lz4")
 
+_PAUSES = (0.01, 0.05, 0.2)  # seconds
 _BLOOM_BITS_PER_KEY = 10
 _FULL = ("No space left on device", "File too large", "Disk quota exceeded")
 
@@ -57,15 +60,18 @@ def open_read_only(path: str) -> rocksdict.Rdict:
     if not is_database(path):
         what = "has no RocksDB database" if os.path.isdir(path) else "does not exist"
         raise StoreError(f"{path} {what}; `tf-hps load` or tf_hps.store.StoreWriter makes a store")
+    for pause in _PAUSES:
+        # A writer in another process may replace a file, or drop a table, between two looks.
+        with suppress(StoreError):
+            return _open(path, make_options(), "none", rocksdict.AccessType.read_only(False))
+        time.sleep(pause)
     return _open(path, make_options(), "none", rocksdict.AccessType.read_only(False))
 
 
 def column_families(path: str) -> list[str]:
     """The column families of the database at `path`, without the default one."""
-    try:
+    with translating(path):
         return [name for name in rocksdict.Rdict.list_cf(path) if name != "default"]
-    except Exception as error:
-        raise translated(error, path) from error
 
 
 def check_format_version(database: rocksdict.Rdict, path: str, close: bool = False) -> None:
@@ -74,7 +80,9 @@ def check_format_version(database: rocksdict.Rdict, path: str, close: bool = Fal
         version = database.get(formats.FORMAT_VERSION_KEY)
         # A kill right after RocksDB made its files leaves a database with nothing in it.
         empty = (
-            version is None and not any(True for _ in database.keys()) and not column_families(path)
+            version is None
+            and next(iter(database.keys()), None) is None
+            and not column_families(path)
         )
     finally:
         if close:
@@ -99,6 +107,18 @@ def records(database: rocksdict.Rdict, path: str) -> list[TableRecord]:
         for key, value in _items_with_prefix(database, formats.TABLE_PREFIX)
     ]
     return sorted(found, key=lambda record: record.sequence)
+
+
+@contextmanager
+def translating(path: str) -> Iterator[None]:
+    """Raises what `translated` says for errors inside."""
+    try:
+        yield
+    except Exception as error:
+        better = translated(error, path)
+        if better is error:
+            raise
+        raise better from error
 
 
 def synced() -> rocksdict.WriteOptions:
@@ -139,12 +159,10 @@ def _open(
 ) -> rocksdict.Rdict:
     # Named one by one: otherwise rocksdict takes their options from the OPTIONS file.
     families = column_families(path) if is_database(path) else []
-    try:
+    with translating(path):
         return rocksdict.Rdict(
             path, options, {name: make_options(compression) for name in families}, access
         )
-    except Exception as error:
-        raise translated(error, path) from error
 
 
 def _items_with_prefix(database: rocksdict.Rdict, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:

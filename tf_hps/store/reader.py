@@ -31,11 +31,12 @@ class StoreReader:
         self.path = os.path.abspath(os.fspath(path))
         self._database = database.open_read_only(self.path)
         try:
-            database.check_format_version(self._database, self.path)
-            self._records = database.records(self._database, self.path)
-        except Exception as error:
+            with database.translating(self.path):
+                database.check_format_version(self._database, self.path)
+                self._records = database.records(self._database, self.path)
+        except BaseException:
             self._database.close()
-            raise database.translated(error, self.path) from error
+            raise
 
     def tables(self) -> list[TableRecord]:
         """All tables and generations, oldest load first."""
@@ -56,8 +57,7 @@ class StoreReader:
 
     def disk_bytes(self, record: TableRecord) -> int:
         """The size of the table's files."""
-        family = self._database.get_column_family(record.column_family)
-        return int(family.property_int_value("rocksdb.total-sst-files-size") or 0)
+        return int(self._family(record).property_int_value("rocksdb.total-sst-files-size") or 0)
 
     def rows(
         self,
@@ -67,8 +67,7 @@ class StoreReader:
         batch_rows: int = 65536,
     ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]]:
         """Batches (keys, rows uint8[n, row_bytes] as stored), ascending, keys in [first, last]."""
-        family = self._database.get_column_family(record.column_family)
-        items: Any = family.items(from_key=formats.encode_key(first))
+        items: Any = self._family(record).items(from_key=formats.encode_key(first))
         end = formats.encode_key(last)
         while batch := self._next_batch(items, batch_rows):
             keys, values = zip(*batch, strict=True)
@@ -85,12 +84,9 @@ class StoreReader:
         self, record: TableRecord, keys: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
         """Rows uint8[n, row_bytes] as stored, zeros where there is none, and which there are."""
-        family = self._database.get_column_family(record.column_family)
         encoded = formats.encode_keys(np.ascontiguousarray(keys, np.int64)).tolist()
-        try:
-            values: Any = family.get(encoded) if encoded else []
-        except Exception as error:
-            raise database.translated(error, self.path) from error
+        with database.translating(self.path):
+            values: Any = self._family(record).get(encoded) if encoded else []
         found = np.array([value is not None for value in values], np.bool_)
         rows = np.zeros((len(encoded), record.row_bytes), np.uint8)
         if found.any():
@@ -115,13 +111,15 @@ class StoreReader:
     ) -> None:
         self.close()
 
+    def _family(self, record: TableRecord) -> Any:
+        with database.translating(self.path):
+            return self._database.get_column_family(record.column_family)
+
     def _next_batch(
         self, items: Iterator[tuple[bytes, bytes]], batch_rows: int
     ) -> list[tuple[bytes, bytes]]:
-        try:
+        with database.translating(self.path):
             return list(itertools.islice(items, batch_rows))
-        except Exception as error:
-            raise database.translated(error, self.path) from error
 
     def _stored(
         self, record: TableRecord, values: list[bytes] | tuple[bytes, ...]

@@ -1,5 +1,6 @@
 """Writes tables into a store without the op library."""
 
+import contextlib
 import dataclasses
 import datetime
 import os
@@ -60,18 +61,15 @@ class StoreWriter:
         self.last_load: LoadReport | None = None
         self._compression = compression
         owners.check_not_open_for_writing(self.path)
-        try:
+        with database.translating(self.path):
             self._database = database.open_for_writing(self.path, compression)
-        except OSError as error:
-            raise database.translated(error, os.path.dirname(self.path)) from error
         self._closed = False
         owners.add_writer(self.path, self)
         try:
-            self._recover()
-        except BaseException as error:
+            with database.translating(self.path):
+                self._recover()
+        except BaseException:
             self.close()
-            if isinstance(error, Exception):
-                raise database.translated(error, self.path) from error
             raise
 
     def tables(self) -> list[TableRecord]:
@@ -103,15 +101,14 @@ class StoreWriter:
         started = time.monotonic()
         folder = os.path.join(self.path, _LOADING)
         try:
-            os.makedirs(folder)
-            record, files = self._write_files(name, source, row_format, folder, progress)
-            known = self._find(name, record.generation)
-            if known is None:
-                self._ingest(record, files)
-            else:
-                record = self._make_newest(known)
-        except Exception as error:
-            raise database.translated(error, self.path) from error
+            with database.translating(self.path):
+                os.makedirs(folder)
+                record, files = self._write_files(name, source, row_format, folder, progress)
+                known = self._find(name, record.generation)
+                if known is None:
+                    self._ingest(record, files)
+                else:
+                    record = self._make_newest(known)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         modified = known is not None and self._database.get(record.modified_key) is not None
@@ -125,21 +122,27 @@ class StoreWriter:
         if record is None:
             raise StoreError(f"{self.path} has no table {name!r} of generation {generation}")
         # The record first: rows without a record are no table, and the next writer drops them.
-        self._database.delete(record.modified_key, database.synced())
-        self._database.delete(record.key, database.synced())
-        self._database.drop_column_family(record.column_family)
+        with database.translating(self.path):
+            batch = rocksdict.WriteBatch(raw_mode=True)
+            batch.delete(record.key)
+            batch.delete(record.modified_key)
+            self._database.write(batch, database.synced())
+            self._database.drop_column_family(record.column_family)
 
     def checkpoint(self, target: str) -> None:
         """A consistent copy of the store in the new folder `target`."""
-        rocksdict.Checkpoint(self._database).create_checkpoint(target)
+        with database.translating(target):
+            rocksdict.Checkpoint(self._database).create_checkpoint(target)
 
     def close(self) -> None:
         if self._closed:
             return
         self._closed = True
         try:
-            # Readers then find everything in files, and have no log to replay.
-            self._database.flush()
+            # Readers then find everything in files, and have no log to replay. What fails here is in
+            # the log, synced.
+            with contextlib.suppress(Exception):
+                self._database.flush()
         finally:
             self._database.close()
             owners.remove_writer(self.path)
@@ -217,12 +220,10 @@ class StoreWriter:
             raise
 
     def _drop_rows(self, record: TableRecord) -> None:
-        try:
+        # On a full disk that may fail too. Rows without a record are no table: the next writer drops
+        # them.
+        with contextlib.suppress(Exception):
             self._database.drop_column_family(record.column_family)
-        except Exception:
-            # On a full disk that may fail too. Rows without a record are no table: the next writer
-            # drops them.
-            pass
 
     def _make_newest(self, record: TableRecord) -> TableRecord:
         newest = max(r.sequence for r in self.tables() if r.name == record.name)

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from tf_hps.embedding_ops import embedding_lookup
 from tf_hps.layers import HpsEmbedding
-from tf_hps.ops import embedding_lookup
 from tf_hps.swap.copy_layer import CannotCopy
 from tf_hps.swap.replacer import LayerReplacer, compile_like
 from tf_hps.swap.swap import check_keras_3
