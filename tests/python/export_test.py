@@ -92,7 +92,10 @@ def test_the_rows_are_not_in_the_saved_model(store, tmp_path):
     model = two_table_model()
     served = tf_hps.swap_embeddings(model, store)
     served.export(str(tmp_path / "a"), verbose=False)
-    shapes = [shape for _, shape in tf.train.list_variables(str(tmp_path / "a" / "variables" / "variables"))]
+    shapes = [
+        shape
+        for _, shape in tf.train.list_variables(str(tmp_path / "a" / "variables" / "variables"))
+    ]
     assert [50, 8] not in shapes and [80, 8] not in shapes and [16, 16] in shapes
 
 
@@ -104,7 +107,9 @@ def test_tf_saved_model_save_of_a_module(store, tmp_path):
         def __init__(self):
             self.model = served
 
-        @tf.function(input_signature=[[tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int64)]])
+        @tf.function(
+            input_signature=[[tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int64)]]
+        )
         def __call__(self, inputs):
             return self.model(inputs)
 
@@ -225,7 +230,9 @@ def test_dropping_a_loaded_model_gives_its_memory_back(tmp_path):
     paths = []
     for seed in (1, 2):
         keras.utils.set_random_seed(seed)
-        model = keras.Sequential([keras.Input((1,), dtype="int32"), keras.layers.Embedding(rows, dim, name="id")])
+        model = keras.Sequential(
+            [keras.Input((1,), dtype="int32"), keras.layers.Embedding(rows, dim, name="id")]
+        )
         paths.append(tmp_path / str(seed))
         tf_hps.export(tf_hps.swap_embeddings(model, tmp_path / "store"), paths[-1], verbose=False)
         del model

@@ -160,7 +160,7 @@ def test_a_model_that_cannot_be_copied_asks_for_in_place(store):
     model = HoldsFunctions()
     ids = np.array([[1, 2]])
     expected = np.array(model(ids))
-    with pytest.raises(ValueError, match="`embed` is a function that holds .*in_place=True"):
+    with pytest.raises(ValueError, match=r"`embed` is a function that holds .*in_place=True"):
         tf_hps.swap_embeddings(model, store)
     np.testing.assert_array_equal(model(ids), expected)
     served = tf_hps.swap_embeddings(model, store, in_place=True)

@@ -107,9 +107,7 @@ def test_two_models_that_share_an_embedding_share_its_table(store):
 
 def test_swapping_the_same_rows_twice_writes_them_once(store):
     model = two_table_model()
-    generations = [
-        [e.generation for e in swapped(model, store)[1].moved] for _ in range(2)
-    ]
+    generations = [[e.generation for e in swapped(model, store)[1].moved] for _ in range(2)]
     assert generations[0] == generations[1]
     with tf_hps.store.StoreReader(store) as reader:
         assert len(reader.tables()) == 2
@@ -142,9 +140,7 @@ def test_layers_of_one_name_get_tables_of_their_own(store):
     towers = []
     for tower in ("a", "b"):
         ids = keras.Input((), dtype="int32")
-        towers.append(
-            keras.Model(ids, keras.layers.Embedding(9, 3, name="emb é")(ids), name=tower)
-        )
+        towers.append(keras.Model(ids, keras.layers.Embedding(9, 3, name="emb é")(ids), name=tower))
     ids = keras.Input((), dtype="int32")
     model = keras.Model(ids, [tower(ids) for tower in towers])
     served, report = swapped(model, store)
@@ -299,7 +295,9 @@ def test_swapped_model_fine_tunes_as_with_frozen_embeddings(store):
     def gradients(of):
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean((of(batch) - targets) ** 2)
-        weights = [weight.value for layer in ("hidden", "rating") for weight in of.get_layer(layer).weights]
+        weights = [
+            weight.value for layer in ("hidden", "rating") for weight in of.get_layer(layer).weights
+        ]
         return tape.gradient(loss, weights)
 
     for layer in ("user_id", "movie_id"):
@@ -316,7 +314,9 @@ def test_swapped_model_fine_tunes_as_with_frozen_embeddings(store):
         for each in (reference, served)
     ]
     np.testing.assert_array_equal(history[0], history[1])
-    assert served.evaluate(batch, targets, verbose=0) == reference.evaluate(batch, targets, verbose=0)
+    assert served.evaluate(batch, targets, verbose=0) == reference.evaluate(
+        batch, targets, verbose=0
+    )
 
 
 def test_a_compiled_model_comes_back_compiled(store):
@@ -342,8 +342,10 @@ def test_a_loss_keras_cannot_repeat_is_in_the_report(store):
 def test_works_in_tf_data(store):
     model, batch = two_table_model(), two_table_batch()
     served, _ = swapped(model, store)
-    data = tf.data.Dataset.from_tensor_slices(tuple(batch)).batch(8).map(
-        lambda user, movie: served([user, movie]), num_parallel_calls=2
+    data = (
+        tf.data.Dataset.from_tensor_slices(tuple(batch))
+        .batch(8)
+        .map(lambda user, movie: served([user, movie]), num_parallel_calls=2)
     )
     np.testing.assert_array_equal(np.concatenate(list(data)), model(batch))
 

@@ -51,7 +51,9 @@ def _pool_ragged(rows: Any, ids: Any, weights: Any, combiner: str) -> Any:
         )
     values = None
     if weights is not None:
-        for ids_splits, splits in zip(ids.nested_row_splits, weights.nested_row_splits):
+        for ids_splits, splits in zip(
+            ids.nested_row_splits, weights.nested_row_splits, strict=True
+        ):
             _check_same(ids_splits, splits)
         values = weights.flat_values
     pooled = _pool_segments(

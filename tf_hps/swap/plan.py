@@ -60,7 +60,7 @@ def plan_swap(model: keras.Layer, min_rows: int = 0, row_format: str | None = No
             "the model could not be traced with the shapes it was built with, so it is not known whether "
             "rows are read outside of their layers' calls; such a read is an AttributeError now"
         )
-    for layer, usage in zip(embeddings, usages or [Usage() for _ in embeddings]):
+    for layer, usage in zip(embeddings, usages or [Usage() for _ in embeddings], strict=True):
         autocast = _autocast(layer, usage)
         fmt = row_format or exact_row_format(layer, autocast)
         why = _why_not(layer, layers, usage, min_rows, fmt)
@@ -75,7 +75,9 @@ def plan_swap(model: keras.Layer, min_rows: int = 0, row_format: str | None = No
 
 def table_name(layer: Any, taken: Iterable[str]) -> str:
     """A name for the layer's table: its path, in the letters that a store allows."""
-    parts = [re.sub(r"[^A-Za-z0-9_.-]+", "_", part) for part in (layer.path or layer.name).split("/")]
+    parts = [
+        re.sub(r"[^A-Za-z0-9_.-]+", "_", part) for part in (layer.path or layer.name).split("/")
+    ]
     name = "/".join(part for part in parts if part) or "embedding"
     taken, candidate, count = set(taken), name, 1
     while candidate in taken:
