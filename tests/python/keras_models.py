@@ -82,7 +82,7 @@ def dlrm_batch(size=16, seed=1):
 
 def values(model):
     """Copies of a model's weights, by path."""
-    return {weight.path: np.array(weight) for weight in model.weights}
+    return {weight.path: keras.ops.convert_to_numpy(weight) for weight in model.weights}
 
 
 def assert_same_values(before, after):

@@ -69,10 +69,8 @@ def _carry_stores(served: Any, saved_model: str) -> None:
     origins = _origins(served)
     for asset in assets:
         origin = origins.get(os.path.basename(asset.path), asset.path)
-        named = set(asset.content.get("tables") or {})
-        # A config may leave tables out that it says nothing about; then there is only one config.
-        used = [name for name in tables if name in named or len(assets) == 1]
-        _rewrite(asset, origin, used, copies)
+        named = asset.content.get("tables") or {}
+        _rewrite(asset, origin, [name for name in tables if name in named], copies)
     copies.finish()
 
 
@@ -86,7 +84,7 @@ def _rewrite(asset: ConfigAsset, origin: str, tables: list[str], copies: StoreCo
     for name in tables:
         table = core.Table(origin, name)
         spec = table.spec
-        options = dict((content.get("tables") or {}).get(name) or {})
+        options = dict(content["tables"][name])
         options.pop("rocksdb", None)
         folder, generation = copies.add(table, _store_path(origin, name))
         options.update(
