@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -14,8 +15,6 @@ import tensorflow as tf
 from keras_models import Dlrm, dlrm_batch, two_table_batch, two_table_model
 
 import tf_hps
-
-ROOT = pathlib.Path(__file__).parents[2]
 
 # A process that has nothing but the export and numbers.
 _FRESH = """
@@ -36,7 +35,7 @@ def answer_elsewhere(saved_model, batch, folder, endpoint="serve"):
     arguments = [saved_model, folder / "batch.npz", folder / "answer.npy", endpoint]
     done = subprocess.run(
         [sys.executable, "-c", _FRESH, *map(str, arguments)],
-        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         check=False,
@@ -177,7 +176,8 @@ def test_a_store_that_is_gone_is_named_with_the_cure(store, tmp_path):
     with pytest.raises(FileNotFoundError, match=f"{store}.*TF_HPS_ROCKSDB_PATH"):
         tf_hps.load(tmp_path / "1")
     shutil.move(tmp_path / "elsewhere", store)
-    assert tf_hps.load(tmp_path / "1").serve(two_table_batch()).shape == (32, 1)
+    loaded = tf_hps.load(tmp_path / "1")
+    assert loaded.serve(two_table_batch()).shape == (32, 1)
 
 
 def test_a_loaded_model_saved_again_names_the_missing_store(store, tmp_path):
@@ -194,9 +194,11 @@ def test_a_loaded_model_saved_again_names_the_missing_store(store, tmp_path):
         tf_hps.load(tmp_path / "second")
     # The next good calls: the two cures that the message names.
     tf_hps.export(wrapped, tmp_path / "third")
-    np.testing.assert_array_equal(tf_hps.load(tmp_path / "third").serve(batch), model(batch))
+    third = tf_hps.load(tmp_path / "third")
+    np.testing.assert_array_equal(third.serve(batch), model(batch))
     shutil.copytree(tmp_path / "first" / "assets.extra", tmp_path / "second" / "assets.extra")
-    np.testing.assert_array_equal(tf_hps.load(tmp_path / "second").serve(batch), model(batch))
+    second = tf_hps.load(tmp_path / "second")
+    np.testing.assert_array_equal(second.serve(batch), model(batch))
 
 
 def test_what_is_no_saved_model_is_refused(tmp_path):

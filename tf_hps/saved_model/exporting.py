@@ -36,7 +36,8 @@ def export(served: Any, path: str | os.PathLike[str], **kwargs: Any) -> None:
     served = tf_hps.swap_embeddings(model, store=tempfile.mkdtemp())
     path = os.path.join(tempfile.mkdtemp(), "1")
     tf_hps.export(served, path, verbose=False)
-    tf_hps.load(path).serve(tf.constant([[1, 2, 999]]))
+    loaded = tf_hps.load(path)
+    loaded.serve(tf.constant([[1, 2, 999]]))
     ```
     """
     path = os.path.abspath(os.fspath(path))

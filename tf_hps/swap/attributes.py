@@ -48,8 +48,8 @@ def map_layers(value: Any, rebuild: Callable[[Any], Any], old: Any = None, new: 
             return value
         if isinstance(value, list):  # Keras tracks it again, for its new owner.
             return items
-        if hasattr(value, "_fields"):  # A named tuple.
-            return type(value)(*items)
+        if hasattr(value, "_fields"):  # A named tuple, which TensorFlow may have wrapped.
+            return type(getattr(value, "__wrapped__", value))(*items)
         return next(t for t in (tuple, frozenset, set) if isinstance(value, t))(items)
     if isinstance(value, dict):
         mapped = {key: map_layers(item, rebuild, old, new) for key, item in value.items()}
