@@ -13,16 +13,17 @@ die() {
 }
 
 # step NAME COMMAND...: says what is done and how long it took; the output goes to a log that is shown
-# when the command fails. On a terminal a clock runs meanwhile.
+# when the command fails. On a terminal a clock runs meanwhile. With step_quiet=1 nothing is said about
+# what takes less than 3 s: it had nothing to do.
 step() {
-  local name=$1 log status=0 began=$SECONDS clock=
+  local name=$1 log status=0 began=$SECONDS clock= quiet=${step_quiet:-0}
   shift
   mkdir -p "$logs"
   log=$logs/$(printf '%s' "$name" | tr -cs 'A-Za-z0-9' '_').log
   if [ -t 1 ]; then
-    (while sleep 1; do printf '\r%s ... %d s' "$name" $((SECONDS - began)); done) &
+    (sleep $((2 * quiet)); while sleep 1; do printf '\r%s ... %d s' "$name" $((SECONDS - began)); done) &
     clock=$!
-  else
+  elif [ "$quiet" = 0 ]; then
     printf '%s ...\n' "$name"
   fi
   # Not `"$@" || status=$?`: bash ignores errors inside a function that is part of a condition.
@@ -39,6 +40,7 @@ step() {
     tail -n 60 "$log" >&2
     die "$name failed after $((SECONDS - began)) s; all it said is in ${log#"$root"/}"
   fi
+  [ "$quiet" = 1 ] && [ $((SECONDS - began)) -lt 3 ] && return
   printf '%s: done in %d s\n' "$name" $((SECONDS - began))
 }
 

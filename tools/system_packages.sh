@@ -32,11 +32,13 @@ install_packages() {
 missing_with_dependencies() {
   local plan
   plan=$(apt-get "${apt_options[@]}" -s install --no-install-recommends "$@") || return 1
-  awk '$1 == "Inst" && $3 !~ /^\[/ {print $2}' <<<"$plan"
+  awk '$1 == "Inst" && $3 !~ /^\[/ {print $2}' <<<"$plan" | while read -r package; do
+    [ -e "$deps/lists/$package.list" ] || echo "$package"
+  done
 }
 
 unpack_packages() {
-  mkdir -p "$deps"/{have,apt/debs,apt/cache/archives/partial,apt/lists/partial}
+  mkdir -p "$deps"/{have,lists,apt/debs,apt/cache/archives/partial,apt/lists/partial}
   apt_options=(-o Dir::Cache="$deps/apt/cache" -o Debug::NoLocking=1)
   [ ! -e "$deps/apt/private" ] || apt_options+=(-o Dir::State::lists="$deps/apt/lists")
   local packages
@@ -49,16 +51,17 @@ unpack_packages() {
     download_packages $packages
   fi
   local archive package
-  mkdir -p "$deps/lists"
-  for archive in "$deps"/apt/debs/*.deb; do
+  for archive in $(find "$deps/apt/debs" -name "*.deb"); do
     dpkg-deb -x "$archive" "$deps"
     package=$(dpkg-deb -f "$archive" Package)
     dpkg-deb --fsys-tarfile "$archive" | tar -t >"$deps/lists/$package.list"
+    rm "$archive"
   done
-  rm "$deps"/apt/debs/*.deb
   for package in "$@"; do
     touch "$deps/have/$package"
   done
 }
 
-download_packages() { (cd "$deps/apt/debs" && apt-get "${apt_options[@]}" download "$@"); }
+download_packages() {
+  [ $# -eq 0 ] || (cd "$deps/apt/debs" && apt-get "${apt_options[@]}" download "$@")
+}
