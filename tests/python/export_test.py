@@ -159,14 +159,24 @@ def test_rows_in_memory_alone_are_written_into_the_export(tmp_path):
     np.testing.assert_array_equal(loaded.serve(batch), model(batch))
 
 
-def test_literal_secrets_are_refused(store, tmp_path):
-    served = tf_hps.swap_embeddings(two_table_model(), store)
+def test_an_export_with_a_literal_secret_is_refused(store, tmp_path):
+    with tf_hps.store.StoreWriter(store) as writer:
+        writer.write_table("rows", tf_hps.store.from_arrays(np.ones((3, 2), np.float32)))
     config = tmp_path / "hps.json"
-    content = json.loads(pathlib.Path(served.get_layer("user_id").table.config_path).read_text())
-    content["redis"] = {"password": "hunter2"}
+    content = {"format_version": 1, "deployment": "secrets", "tables": {"rows": {}}}
+    content["rocksdb"] = {"path": store, "read_only": True}
     config.write_text(json.dumps(content))
-    with pytest.raises(ValueError):
-        tf_hps.layers.HpsEmbedding(config=str(config), table_name="user_id")
+    layer = tf_hps.layers.HpsEmbedding(config=str(config), table_name="rows")
+    model = keras.Sequential([keras.Input((3,), dtype="int64"), layer])
+    content["rocksdb"]["password"] = "hunter2"
+    config.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="password") as refused:
+        tf_hps.export(model, tmp_path / "1", verbose=False)
+    assert "hunter2" not in str(refused.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hps.json", "store"]
+    del content["rocksdb"]["password"]
+    config.write_text(json.dumps(content))
+    tf_hps.export(model, tmp_path / "1", verbose=False)
 
 
 def test_a_store_that_is_gone_is_named_with_the_cure(store, tmp_path):
