@@ -25,6 +25,7 @@ import tf_hps
 loaded = tf_hps.load(sys.argv[1])
 batch = np.load(sys.argv[2])
 inputs = [tf.constant(batch[name]) for name in sorted(batch.files)]
+inputs = inputs if len(inputs) > 1 else inputs[0]
 np.save(sys.argv[3], loaded.serve(inputs) if sys.argv[4] == "serve" else loaded(inputs))
 """
 
@@ -157,6 +158,35 @@ def test_rows_in_memory_alone_are_written_into_the_export(tmp_path):
     tf_hps.export(model, tmp_path / "1", verbose=False)
     loaded = tf_hps.load(tmp_path / "1")
     np.testing.assert_array_equal(loaded.serve(batch), model(batch))
+
+
+def test_tables_of_several_stores_and_of_none(tmp_path):
+    for name in ("a", "b"):
+        with tf_hps.store.StoreWriter(tmp_path / name) as writer:
+            writer.write_table(name, tf_hps.store.from_arrays(np.full((3, 2), len(name), "f4")))
+    config = tf_hps.Config(
+        deployment=f"several-{tmp_path.name}",
+        memory=tf_hps.MemoryConfig(),
+        rocksdb=tf_hps.RocksdbConfig(path=str(tmp_path / "a"), read_only=True),
+        tables={
+            "a": tf_hps.TableConfig(),
+            "b": tf_hps.TableConfig(rocksdb=tf_hps.RocksdbConfig(path=str(tmp_path / "b"))),
+            "c": tf_hps.TableConfig(embedding_dim=2, rocksdb=False),
+        },
+    )
+    ids = keras.Input((3,), dtype="int64")
+    layers = [tf_hps.layers.HpsEmbedding(config=config, table_name=name) for name in "abc"]
+    layers[2].table.insert([1], [[3.0, 4.0]])
+    model = keras.Model(ids, keras.layers.Concatenate()([layer(ids) for layer in layers]))
+    batch = np.array([[1, 2, 3]])
+    expected = np.array(model(batch))
+    tf_hps.export(model, tmp_path / "1", verbose=False)
+    stores = sorted(path.name for path in (tmp_path / "1" / "assets.extra").iterdir())
+    assert stores == ["hps", "hps-2", "hps-3"]
+    for name in ("a", "b"):
+        shutil.rmtree(tmp_path / name)
+    answer = answer_elsewhere(tmp_path / "1", [batch], tmp_path)
+    np.testing.assert_array_equal(answer, expected)
 
 
 def test_an_export_with_a_literal_secret_is_refused(store, tmp_path):

@@ -11,6 +11,7 @@ from tf_hps.config import Config, MemoryConfig, RocksdbConfig, TableConfig
 from tf_hps.layers import HpsEmbedding
 from tf_hps.progress import Progress
 from tf_hps.store import StoreWriter, row_formats
+from tf_hps.swap.call_watch import watch_calls
 from tf_hps.swap.copy_layer import CannotCopy
 from tf_hps.swap.embedding_rows import EmbeddingRows
 from tf_hps.swap.plan import Move, SwapPlan, plan_swap
@@ -108,6 +109,7 @@ def swap_embeddings(
     if plan.moves:
         note = compile_like(served, model)
         notes += [note] if note else []
+        notes += _still_used(served, targets)
     report = make_report(plan, store, generations, notes)
     remember(served, report)
     return (served, report) if return_report else served
@@ -147,6 +149,15 @@ def _write_rows(plan: SwapPlan, store: str) -> dict[str, str]:
                         move.table, rows, move.row_format, progress
                     )
     return generations
+
+
+def _still_used(served: Any, moved: list[Any]) -> list[str]:
+    return [
+        f"`{layer.name}` is still called by an object that a swap does not look into: its rows are in the "
+        "table, and in the model too"
+        for layer, usage in zip(moved, watch_calls(served, moved) or [], strict=False)
+        if usage.autocast or usage.read_outside
+    ]
 
 
 def _lookup(move: Move, config: Config) -> HpsEmbedding:
