@@ -54,8 +54,8 @@ class TableInitializeOp : public OpKernel {
     OP_REQUIRES(
         ctx, resource->table() == table,
         absl::FailedPreconditionError(absl::StrCat(
-            "the table handle \"", tensorflow::HandleFromInput(ctx, 0).name(), "\" holds ",
-            resource->DebugString(), " and cannot take ", TableResource(table).DebugString())));
+            "the table handle \"", tensorflow::HandleFromInput(ctx, 0).name(), "\" holds the ",
+            resource->DebugString(), " and cannot take the ", Describe(*table))));
   }
 
  private:

@@ -6,8 +6,8 @@
 
 namespace tf_hps {
 
-std::string TableResource::DebugString() const {
-  const TableSpec& spec = table_->spec();
+std::string Describe(const EmbeddingTable& table) {
+  const TableSpec& spec = table.spec();
   return absl::StrCat("embedding table \"", spec.name, "\" of deployment \"", spec.deployment,
                       "\", generation ", spec.generation, ", ", spec.embedding_dim, " x ",
                       RowFormatName(spec.row_format));

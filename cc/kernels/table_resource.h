@@ -15,6 +15,9 @@
 
 namespace tf_hps {
 
+// A table's identity and its rows' form, for messages.
+std::string Describe(const EmbeddingTable& table);
+
 // A table under a handle's name in TensorFlow's resource manager. It exists from HpsTableInitialize
 // on, until the handle is destroyed or the session's devices are; a call in flight holds the table.
 class TableResource : public tensorflow::ResourceBase {
@@ -22,7 +25,7 @@ class TableResource : public tensorflow::ResourceBase {
   explicit TableResource(std::shared_ptr<EmbeddingTable> table) : table_(std::move(table)) {}
 
   const std::shared_ptr<EmbeddingTable>& table() const { return table_; }
-  std::string DebugString() const override;
+  std::string DebugString() const override { return Describe(*table_); }
 
  private:
   const std::shared_ptr<EmbeddingTable> table_;
