@@ -72,6 +72,7 @@ class RocksdbDatabase {
   absl::Status OpenColumnFamilies(const std::vector<std::string>& names,
                                   std::map<std::string, RocksdbColumnFamilyPtr>* handles);
   absl::Status FindTables(std::map<std::string, RocksdbColumnFamilyPtr> handles);
+  absl::Status CheckEnds(const RocksdbTable& table) const;
   absl::Status DropHalfLoaded(std::map<std::string, RocksdbColumnFamilyPtr>* handles);
   absl::Status PutRecord(absl::string_view key, absl::string_view value);
 

@@ -104,7 +104,6 @@ def test_other_rows_keys_or_formats_have_other_generations(tmp_path):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_rows_that_do_not_fit_into_memory_are_sorted_on_disk(tmp_path, monkeypatch, seed):
-    monkeypatch.setattr(external_sort, "RUN_BYTES", 4096)
     monkeypatch.setattr(
         stored_rows,
         "external_sort",

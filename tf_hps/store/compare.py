@@ -45,8 +45,8 @@ def compare_table(
             f"{source.description} of {source.embedding_dim}"
         )
     result = Comparison()
-    stored = _Cursor(reader.rows(record))
-    wanted = _Cursor(ascending_rows(source, record.row_format, scratch))
+    stored = _Cursor(reader.rows(record), record.row_bytes)
+    wanted = _Cursor(ascending_rows(source, record.row_format, scratch), record.row_bytes)
     done = 0
     while True:
         have_stored, have_wanted = stored.fill(), wanted.fill()
@@ -80,10 +80,10 @@ def _count(result: Comparison, stored: StoredBatch, wanted: StoredBatch) -> None
 class _Cursor:
     """The batch of a stream of ascending rows that is looked at."""
 
-    def __init__(self, batches: Iterator[StoredBatch]) -> None:
+    def __init__(self, batches: Iterator[StoredBatch], row_bytes: int) -> None:
         self._batches = batches
         self.keys = np.empty(0, np.int64)
-        self._rows = np.empty((0, 0), np.uint8)
+        self._rows = np.empty((0, row_bytes), np.uint8)
 
     def fill(self) -> bool:
         while not len(self.keys):

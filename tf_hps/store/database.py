@@ -81,7 +81,7 @@ def check_format_version(database: rocksdict.Rdict, path: str, close: bool = Fal
         # A kill right after RocksDB made its files leaves a database with nothing in it.
         empty = (
             version is None
-            and next(iter(database.keys()), None) is None
+            and next(scan(database, b""), None) is None
             and not column_families(path)
         )
     finally:
@@ -102,10 +102,11 @@ def check_format_version(database: rocksdict.Rdict, path: str, close: bool = Fal
 
 def records(database: rocksdict.Rdict, path: str) -> list[TableRecord]:
     """The tables that were loaded to their end, oldest first."""
-    found = [
-        TableRecord.parse(key, value, path)
-        for key, value in _items_with_prefix(database, formats.TABLE_PREFIX)
-    ]
+    found = []
+    for key, value in scan(database, formats.TABLE_PREFIX):
+        if not key.startswith(formats.TABLE_PREFIX):
+            break
+        found.append(TableRecord.parse(key, value, path))
     return sorted(found, key=lambda record: record.sequence)
 
 
@@ -119,6 +120,17 @@ def translating(path: str) -> Iterator[None]:
         if better is error:
             raise
         raise better from error
+
+
+def scan(database: rocksdict.Rdict, first: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Keys from `first` on with their values. (`Rdict.items` ends at a damaged block as at the end.)"""
+    iterator: Any = database.iter()
+    iterator.seek(first)
+    valid, key, value, advance = iterator.valid, iterator.key, iterator.value, iterator.next
+    while valid():
+        yield key(), value()
+        advance()
+    iterator.status()
 
 
 def synced() -> rocksdict.WriteOptions:
@@ -163,14 +175,6 @@ def _open(
         return rocksdict.Rdict(
             path, options, {name: make_options(compression) for name in families}, access
         )
-
-
-def _items_with_prefix(database: rocksdict.Rdict, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-    items: Any = database.items(from_key=prefix)  # bytes, in raw mode
-    for key, value in items:
-        if not key.startswith(prefix):
-            return
-        yield key, value
 
 
 def _foreign_files(path: str) -> bool:

@@ -67,7 +67,7 @@ class StoreReader:
         batch_rows: int = 65536,
     ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]]:
         """Batches (keys, rows uint8[n, row_bytes] as stored), ascending, keys in [first, last]."""
-        items: Any = self._family(record).items(from_key=formats.encode_key(first))
+        items = database.scan(self._family(record), formats.encode_key(first))
         end = formats.encode_key(last)
         while batch := self._next_batch(items, batch_rows):
             keys, values = zip(*batch, strict=True)

@@ -2,6 +2,7 @@
 
 import collections
 import os
+from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,10 @@ _STEP_ROWS = 512
 
 
 class SstSlices:
-    """Ascending rows as files of some `slice_bytes`; `finish` hands out their paths."""
+    """Ascending rows as files of some `slice_bytes`; `finish` hands out their paths.
+
+    A context manager: without `finish`, the file that was begun is closed as it is.
+    """
 
     def __init__(
         self, folder: str, options: rocksdict.Options, slice_bytes: int = SLICE_BYTES
@@ -38,7 +42,11 @@ class SstSlices:
             put = self._open_slice().__setitem__
             step = slice(start, start + _STEP_ROWS)
             # A call a row is all that SstFileWriter offers; map calls it without Python's own loop.
-            collections.deque(map(put, encoded[step].tolist(), values[step].tolist()), maxlen=0)
+            try:
+                collections.deque(map(put, encoded[step].tolist(), values[step].tolist()), maxlen=0)
+            finally:
+                # An error's traceback would keep the file open, and a full disk full.
+                del put
             self._bytes += rows[step].nbytes
             if self._bytes >= self._slice_bytes:
                 self._close_slice()
@@ -47,6 +55,18 @@ class SstSlices:
         """Closes the last file; all of them are synced to the disk then."""
         self._close_slice()
         return self._paths
+
+    def __enter__(self) -> "SstSlices":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # Its destructor closes a file that was not finished.
+        self._writer = None
 
     def _open_slice(self) -> rocksdict.SstFileWriter:
         if self._writer is None:

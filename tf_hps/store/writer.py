@@ -139,12 +139,14 @@ class StoreWriter:
             return
         self._closed = True
         try:
-            # Readers then find everything in files, and have no log to replay. What fails here is in
-            # the log, synced.
-            with contextlib.suppress(Exception):
-                self._database.flush()
-        finally:
+            # Readers then find everything in files, and have no log to replay.
+            self._database.flush()
             self._database.close()
+        except Exception:
+            # On a full disk rocksdict refuses to close. Without its last reference the database is
+            # closed nevertheless; what is not in files is in the log, synced.
+            del self._database
+        finally:
             owners.remove_writer(self.path)
 
     def __enter__(self) -> "StoreWriter":
@@ -177,9 +179,11 @@ class StoreWriter:
         folder: str,
         progress: Progress | None,
     ) -> tuple[TableRecord, list[str]]:
-        files = SstSlices(folder, database.make_options(self._compression))
         rows, min_key, max_key = 0, None, None
-        with GenerationHash(row_format, source.embedding_dim) as generation_hash:
+        with (
+            SstSlices(folder, database.make_options(self._compression)) as files,
+            GenerationHash(row_format, source.embedding_dim) as generation_hash,
+        ):
             scratch = os.path.join(folder, "sort")
             for keys, stored in ascending_rows(source, row_format, scratch):
                 generation_hash.update(keys, stored)
