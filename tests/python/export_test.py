@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -14,8 +15,6 @@ import tensorflow as tf
 from keras_models import Dlrm, dlrm_batch, two_table_batch, two_table_model
 
 import tf_hps
-
-ROOT = pathlib.Path(__file__).parents[2]
 
 # A process that has nothing but the export and numbers.
 _FRESH = """
@@ -36,7 +35,7 @@ def answer_elsewhere(saved_model, batch, folder, endpoint="serve"):
     arguments = [saved_model, folder / "batch.npz", folder / "answer.npy", endpoint]
     done = subprocess.run(
         [sys.executable, "-c", _FRESH, *map(str, arguments)],
-        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         check=False,
@@ -92,7 +91,10 @@ def test_the_rows_are_not_in_the_saved_model(store, tmp_path):
     model = two_table_model()
     served = tf_hps.swap_embeddings(model, store)
     served.export(str(tmp_path / "a"), verbose=False)
-    shapes = [shape for _, shape in tf.train.list_variables(str(tmp_path / "a" / "variables" / "variables"))]
+    shapes = [
+        shape
+        for _, shape in tf.train.list_variables(str(tmp_path / "a" / "variables" / "variables"))
+    ]
     assert [50, 8] not in shapes and [80, 8] not in shapes and [16, 16] in shapes
 
 
@@ -104,7 +106,9 @@ def test_tf_saved_model_save_of_a_module(store, tmp_path):
         def __init__(self):
             self.model = served
 
-        @tf.function(input_signature=[[tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int64)]])
+        @tf.function(
+            input_signature=[[tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int64)]]
+        )
         def __call__(self, inputs):
             return self.model(inputs)
 
@@ -151,9 +155,7 @@ def test_rows_in_memory_alone_are_written_into_the_export(tmp_path):
     model = keras.Sequential([keras.Input((3,), dtype="int64"), layer])
     batch = np.array([[5, -3, 0]])
     tf_hps.export(model, tmp_path / "1", verbose=False)
-    answer = answer_elsewhere(tmp_path / "1", [batch[0][None]], tmp_path) if False else None
     loaded = tf_hps.load(tmp_path / "1")
-    del answer
     np.testing.assert_array_equal(loaded.serve(batch), model(batch))
 
 
@@ -174,7 +176,8 @@ def test_a_store_that_is_gone_is_named_with_the_cure(store, tmp_path):
     with pytest.raises(FileNotFoundError, match=f"{store}.*TF_HPS_ROCKSDB_PATH"):
         tf_hps.load(tmp_path / "1")
     shutil.move(tmp_path / "elsewhere", store)
-    assert tf_hps.load(tmp_path / "1").serve(two_table_batch()).shape == (32, 1)
+    loaded = tf_hps.load(tmp_path / "1")
+    assert loaded.serve(two_table_batch()).shape == (32, 1)
 
 
 def test_a_loaded_model_saved_again_names_the_missing_store(store, tmp_path):
@@ -191,9 +194,11 @@ def test_a_loaded_model_saved_again_names_the_missing_store(store, tmp_path):
         tf_hps.load(tmp_path / "second")
     # The next good calls: the two cures that the message names.
     tf_hps.export(wrapped, tmp_path / "third")
-    np.testing.assert_array_equal(tf_hps.load(tmp_path / "third").serve(batch), model(batch))
+    third = tf_hps.load(tmp_path / "third")
+    np.testing.assert_array_equal(third.serve(batch), model(batch))
     shutil.copytree(tmp_path / "first" / "assets.extra", tmp_path / "second" / "assets.extra")
-    np.testing.assert_array_equal(tf_hps.load(tmp_path / "second").serve(batch), model(batch))
+    second = tf_hps.load(tmp_path / "second")
+    np.testing.assert_array_equal(second.serve(batch), model(batch))
 
 
 def test_what_is_no_saved_model_is_refused(tmp_path):
@@ -225,7 +230,9 @@ def test_dropping_a_loaded_model_gives_its_memory_back(tmp_path):
     paths = []
     for seed in (1, 2):
         keras.utils.set_random_seed(seed)
-        model = keras.Sequential([keras.Input((1,), dtype="int32"), keras.layers.Embedding(rows, dim, name="id")])
+        model = keras.Sequential(
+            [keras.Input((1,), dtype="int32"), keras.layers.Embedding(rows, dim, name="id")]
+        )
         paths.append(tmp_path / str(seed))
         tf_hps.export(tf_hps.swap_embeddings(model, tmp_path / "store"), paths[-1], verbose=False)
         del model

@@ -71,7 +71,7 @@ class SwapReport:
         text = [
             "  ".join(
                 cell.rjust(width) if column in numbers else cell.ljust(width)
-                for column, (cell, width) in enumerate(zip(line, widths))
+                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
             ).rstrip()
             for line in lines
         ]

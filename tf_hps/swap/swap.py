@@ -14,8 +14,7 @@ from tf_hps.swap.copy_layer import CannotCopy
 from tf_hps.swap.embedding_rows import EmbeddingRows
 from tf_hps.swap.plan import Move, SwapPlan, plan_swap
 from tf_hps.swap.replacer import LayerReplacer, compile_like
-from tf_hps.swap.report import SwapReport, make_report, remember
-from tf_hps.table import Table
+from tf_hps.swap.report import make_report, remember
 
 
 def swap_embeddings(
@@ -141,7 +140,9 @@ def _write_rows(plan: SwapPlan, store: str) -> dict[str, str]:
     with StoreWriter(store) as writer:
         return {
             move.table: writer.write_table(
-                move.table, EmbeddingRows(move.layer, move.row_format, move.autocast), move.row_format
+                move.table,
+                EmbeddingRows(move.layer, move.row_format, move.autocast),
+                move.row_format,
             )
             for move in plan.moves
         }
