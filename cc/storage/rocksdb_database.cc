@@ -1,10 +1,12 @@
 #include "cc/storage/rocksdb_database.h"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <limits>
 #include <set>
 #include <system_error>
+#include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -14,6 +16,15 @@ namespace tf_hps {
 namespace {
 
 constexpr char kDefaultColumnFamily[] = "default";
+constexpr std::chrono::seconds kRecoveryTime(8);
+// What RocksDB wants to see before it goes on: its write buffers, and some.
+constexpr uintmax_t kSpaceToRecover = uintmax_t{160} << 20;
+
+bool HasSpace(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::space_info space = std::filesystem::space(path, error);
+  return !error && space.available >= kSpaceToRecover;
+}
 
 absl::Status CreateDirectory(const std::string& path) {
   std::error_code error;
@@ -38,6 +49,19 @@ RocksdbDatabase::RocksdbDatabase(std::string path, const RocksdbOptions& options
       read_only_(options.read_only),
       options_(MakeRocksdbOptions(options)),
       write_options_(rocksdb_writeoptions_create()) {}
+
+RocksdbDatabase::~RocksdbDatabase() {
+  if (read_only_ || records_ == nullptr) return;
+  const RocksdbFlushOptionsPtr options(rocksdb_flushoptions_create());
+  const auto flush = [&](rocksdb_column_family_handle_t* column_family) {
+    RocksdbError error;  // of no consequence: the log has what was not flushed
+    rocksdb_flush_cf(db_.get(), options.get(), column_family, error.out());
+  };
+  for (const auto& [identity, table] : tables_) {
+    if (table->modified) flush(table->rows.get());
+  }
+  flush(records_.get());
+}
 
 absl::StatusOr<std::unique_ptr<RocksdbDatabase>> RocksdbDatabase::Open(
     const std::string& path, const RocksdbOptions& options) {
@@ -68,6 +92,11 @@ absl::StatusOr<std::unique_ptr<RocksdbDatabase>> RocksdbDatabase::OpenOnce(
   if (*state == RocksdbPathState::kDatabase) {
     contents = LookIntoRocksdb(path);
     if (!contents.ok()) return contents.status();
+    if (!options.read_only) {
+      // First as a reader: a writer deletes files that a MANIFEST cut short no longer names.
+      const auto looked_at = OpenOnce(path, {/*read_only=*/true, /*block_cache_bytes=*/0});
+      if (!looked_at.ok()) return looked_at.status();
+    }
   } else {
     rocksdb_options_set_create_if_missing(database->options_.get(), 1);
   }
@@ -119,11 +148,38 @@ absl::Status RocksdbDatabase::FindTables(std::map<std::string, RocksdbColumnFami
     // Loaded between the look and the open: a read-only database learns of it when it is opened
     // anew.
     if (handle == handles.end()) continue;
-    tables_[{record.name, record.generation}] = std::make_unique<RocksdbTable>(
-        record, handle->second.release(), contents->modified.count(record.ModifiedKey()) > 0);
+    auto table = std::make_unique<RocksdbTable>(record, handle->second.release(),
+                                                contents->modified.count(record.ModifiedKey()) > 0);
     handles.erase(handle);
+    if (absl::Status status = CheckEnds(*table); !status.ok()) return status;
+    tables_[{record.name, record.generation}] = std::move(table);
   }
   return read_only_ ? absl::OkStatus() : DropHalfLoaded(&handles);
+}
+
+// A MANIFEST that lost its tail opens well, without the files added last.
+absl::Status RocksdbDatabase::CheckEnds(const RocksdbTable& table) const {
+  const RocksdbTableRecord& record = table.record;
+  if (table.modified || !record.ends.has_value()) return absl::OkStatus();
+  const RocksdbReadOptionsPtr options(rocksdb_readoptions_create());
+  for (const Key key : {record.ends->first, record.ends->second}) {
+    const uint64_t bytes = RocksdbKeyBytes(RocksdbKeyOrder(key));
+    RocksdbError error;
+    rocksdb_pinnableslice_t* const row =
+        rocksdb_get_pinned_cf(db_.get(), options.get(), table.rows.get(),
+                              reinterpret_cast<const char*>(&bytes), sizeof(bytes), error.out());
+    const bool found = row != nullptr;
+    if (found) rocksdb_pinnableslice_destroy(row);
+    const std::string where = absl::StrCat(RocksdbStoreName(path_), ", table \"", record.name,
+                                           "\", generation ", record.generation);
+    if (error) return RocksdbStatus(where, error.text());
+    if (!found) {
+      return absl::DataLossError(absl::StrCat(where, ": the row of key ", key,
+                                              ", one end of what was loaded, is gone. Was a file "
+                                              "of the store cut short?"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status RocksdbDatabase::DropHalfLoaded(
@@ -201,13 +257,21 @@ absl::Status RocksdbDatabase::Write(RocksdbTable* table, rocksdb_writebatch_t* b
     const std::string key = table->record.ModifiedKey();
     rocksdb_writebatch_put_cf(batch, records_.get(), key.data(), key.size(), "1", 1);
   }
-  RocksdbError error;
-  // Not synced: what a crash of the machine (not of the process) takes, the update's source has.
-  rocksdb_write(db_.get(), write_options_.get(), batch, error.out());
-  if (error) {
-    return RocksdbStatus(
-        absl::StrCat(RocksdbStoreName(path_), ", table \"", table->record.name, "\""),
-        error.text());
+  const auto give_up = std::chrono::steady_clock::now() + kRecoveryTime;
+  while (true) {
+    RocksdbError error;
+    // Not synced: what a crash of the machine (not of the process) takes, the update's source has.
+    rocksdb_write(db_.get(), write_options_.get(), batch, error.out());
+    if (!error) break;
+    const absl::Status status =
+        RocksdbStatus(absl::StrCat(RocksdbStoreName(path_), ", table \"", table->record.name, "\""),
+                      error.text());
+    // After a full disk RocksDB takes no writes until its own check, every 5 seconds, finds space.
+    if (!absl::IsResourceExhausted(status) || !HasSpace(path_) ||
+        std::chrono::steady_clock::now() > give_up) {
+      return status;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
   table->modified.store(true, std::memory_order_relaxed);
   return absl::OkStatus();

@@ -43,6 +43,8 @@ class RocksdbDatabase {
   // families of loads that did not come to their end.
   static absl::StatusOr<std::unique_ptr<RocksdbDatabase>> Open(const std::string& path,
                                                                const RocksdbOptions& options);
+  // A writer flushes first: readers and the next open would replay its log.
+  ~RocksdbDatabase();
 
   const std::string& path() const { return path_; }
   bool read_only() const { return read_only_; }
@@ -72,6 +74,7 @@ class RocksdbDatabase {
   absl::Status OpenColumnFamilies(const std::vector<std::string>& names,
                                   std::map<std::string, RocksdbColumnFamilyPtr>* handles);
   absl::Status FindTables(std::map<std::string, RocksdbColumnFamilyPtr> handles);
+  absl::Status CheckEnds(const RocksdbTable& table) const;
   absl::Status DropHalfLoaded(std::map<std::string, RocksdbColumnFamilyPtr>* handles);
   absl::Status PutRecord(absl::string_view key, absl::string_view value);
 

@@ -3,7 +3,7 @@
 namespace tf_hps {
 namespace {
 
-constexpr int kInfoLogWarnings = 2;
+constexpr int kInfoLogFatal = 4;
 constexpr size_t kWriteBufferBytes = size_t{128} << 20;
 constexpr uint64_t kMaxWalBytes = uint64_t{256} << 20;
 constexpr double kBloomBitsPerKey = 10;
@@ -31,12 +31,13 @@ RocksdbOptionsPtr MakeRocksdbOptions(const RocksdbOptions& options) {
   // files, and a file that is cut short is found at open. (No mmap: such a file would end the
   // process.)
   rocksdb_options_set_max_open_files(o, -1);
-  rocksdb_options_set_skip_stats_update_on_db_open(o, 1);
   // For all column families together; otherwise each of them may hold two buffers of 64 MiB.
   rocksdb_options_set_db_write_buffer_size(o, kWriteBufferBytes);
   // One idle column family keeps every log since its last write alive, and an open replays them.
   rocksdb_options_set_max_total_wal_size(o, kMaxWalBytes);
-  rocksdb_options_set_info_log_level(o, kInfoLogWarnings);
+  // Warnings reach us as errors. A log on a full disk that is written to again ends the process:
+  // Debian's build asserts that nobody appends to a file after an error.
+  rocksdb_options_set_info_log_level(o, kInfoLogFatal);
   rocksdb_options_set_keep_log_file_num(o, 2);
   return result;
 }

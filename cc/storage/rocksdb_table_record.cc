@@ -75,6 +75,14 @@ absl::StatusOr<RocksdbTableRecord> ParseRocksdbTableRecord(absl::string_view key
   json["embedding_dim"].get_to(record.embedding_dim);
   json["rows"].get_to(record.rows);
   json["sequence"].get_to(record.sequence);
+  const auto min_key = json.find("min_key");
+  const auto max_key = json.find("max_key");
+  if (record.rows > 0 && min_key != json.end() && max_key != json.end()) {
+    if (!min_key->is_number_integer() || !max_key->is_number_integer()) {
+      return wrong("\"min_key\" or \"max_key\" is no integer");
+    }
+    record.ends = {min_key->get<Key>(), max_key->get<Key>()};
+  }
   if (record.embedding_dim == 0) return wrong("embedding_dim 0");
   const absl::StatusOr<RowFormat> format = ParseRowFormat(json["row_format"].get<std::string>());
   if (!format.ok()) return wrong(format.status().message());

@@ -2,7 +2,9 @@
 #define TF_HPS_CC_STORAGE_ROCKSDB_TABLE_RECORD_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -26,6 +28,8 @@ struct RocksdbTableRecord {
   int64_t embedding_dim = 0;
   RowFormat row_format = RowFormat::kFloat32;
   int64_t rows = 0;  // when it was loaded
+  // Of a load with rows: its first and last key.
+  std::optional<std::pair<Key, Key>> ends;
   int64_t sequence = 0;
 
   size_t row_bytes() const { return RowBytes(row_format, embedding_dim); }
