@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cc/storage/key_index.h"
+#include "cc/storage/key_index_scanner.h"
 #include "cc/storage/key_index_writer.h"
 #include "cc/storage/reader_gate.h"
 #include "cc/storage/row_slab.h"
@@ -58,7 +59,12 @@ class MemoryStore : public EmbeddingStore {
   absl::string_view kind() const override { return "memory"; }
 
  private:
-  class Scanner;
+  // While one lives, keys stay where they are.
+  struct KeysStay {
+    explicit KeysStay(std::atomic<int>* scanners) : scanners(scanners) { scanners->fetch_add(1); }
+    ~KeysStay() { scanners->fetch_sub(1); }
+    std::atomic<int>* const scanners;
+  };
 
   // Only a store that evicts, or is about to, counts uses: lookups of any other write nothing that
   // threads share.
@@ -298,94 +304,15 @@ StoreStats MemoryStore::Stats() const {
   return stats;
 }
 
-// Goes through the keys of the index as it stood when the scan began, and looks each one up. Keys
-// do not move while a scanner lives; an index that was outgrown stays for it as it was.
-class MemoryStore::Scanner : public RowScanner {
- public:
-  Scanner(const MemoryStore* store, Key first, Key last)
-      : store_(*store), first_(first), last_(last) {
-    store_.scanners_.fetch_add(1);
-    // Writers that began before it was counted may move keys yet.
-    const WriteGate::Alone alone(&store_.writers_);
-    index_ = store_.index_;
-    overflow_ = index_->overflow().All();
-  }
-  ~Scanner() override { store_.scanners_.fetch_sub(1); }
-
-  absl::Status Next(size_t max_rows, RowBlock* block) override {
-    block->Clear();
-    while (block->size() == 0) {
-      std::vector<Key> keys = NextKeys(max_rows);
-      if (keys.empty()) return absl::OkStatus();
-      Look(std::move(keys), block);
-    }
-    return absl::OkStatus();
-  }
-
- private:
-  std::vector<Key> NextKeys(size_t max_keys) {
-    std::vector<Key> keys;
-    const auto take = [&](Key key) {
-      if (first_ <= key && key <= last_) keys.push_back(key);
-    };
-    for (; next_set_ < index_->num_sets() && keys.size() < max_keys;) {
-      const KeySet& set = index_->sets()[next_set_];
-      for (; next_way_ < KeySet::kWays && keys.size() < max_keys; ++next_way_) {
-        if (set.rows[next_way_].load(std::memory_order_acquire) >= KeySet::kFirstRow) {
-          take(set.keys[next_way_].load(std::memory_order_relaxed));
-        }
-      }
-      if (next_way_ == KeySet::kWays) {
-        next_way_ = 0;
-        ++next_set_;
-      }
-    }
-    for (; next_set_ == index_->num_sets() && next_overflow_ < overflow_.size() &&
-           keys.size() < max_keys;
-         ++next_overflow_) {
-      take(overflow_[next_overflow_].first);
-    }
-    return keys;
-  }
-
-  void Look(std::vector<Key> keys, RowBlock* block) const {
-    const size_t row_bytes = store_.row_bytes_;
-    block->rows.resize(keys.size() * row_bytes);
-    RowSink sink;  // without a default row: keys marked absent stay pending
-    sink.destination = block->rows.data();
-    sink.stride = sink.out_bytes = row_bytes;
-    Pending pending = Pending::All(keys.size());
-    store_.FindAndTouch(keys, sink, /*touch=*/false, &pending);
-    // Closes the gaps of rows that went meanwhile.
-    size_t kept = 0;
-    for (size_t i = 0, gap = 0; i < keys.size(); ++i) {
-      if (gap < pending.size() && pending[gap] == i) {
-        ++gap;
-        continue;
-      }
-      if (kept != i) {
-        keys[kept] = keys[i];
-        std::copy_n(block->rows.data() + i * row_bytes, row_bytes,
-                    block->rows.data() + kept * row_bytes);
-      }
-      ++kept;
-    }
-    keys.resize(kept);
-    block->rows.resize(kept * row_bytes);
-    block->keys = std::move(keys);
-  }
-
-  const MemoryStore& store_;
-  const Key first_, last_;
-  std::shared_ptr<KeyIndex> index_;
-  std::vector<std::pair<Key, uint32_t>> overflow_;
-  uint64_t next_set_ = 0;
-  int next_way_ = 0;
-  size_t next_overflow_ = 0;
-};
-
 absl::StatusOr<std::unique_ptr<RowScanner>> MemoryStore::NewScanner(Key first, Key last) const {
-  return std::make_unique<Scanner>(this, first, last);
+  auto holds = std::make_shared<KeysStay>(&scanners_);
+  // Writers that began before the scanner was counted may move keys yet.
+  const WriteGate::Alone alone(&writers_);
+  return std::make_unique<KeyIndexScanner>(
+      index_, first, last, row_bytes_, std::move(holds),
+      [this](absl::Span<const Key> keys, const RowSink& sink, Pending* pending) {
+        FindAndTouch(keys, sink, /*touch=*/false, pending);
+      });
 }
 
 }  // namespace
