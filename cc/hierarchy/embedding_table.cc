@@ -252,6 +252,13 @@ void EmbeddingTable::Promote(absl::Span<const Key> keys, const std::vector<uint8
   }
 }
 
+bool EmbeddingTable::WaitsForStores() const {
+  if (memory_tiers_ == tiers_.size()) return false;
+  if (preloader_ == nullptr) return true;
+  const int64_t capacity = tiers_[memory_tiers_ - 1]->store->Stats().capacity_rows;
+  return capacity != 0 && capacity < spec_.rows;
+}
+
 absl::Status EmbeddingTable::Find(absl::Span<const Key> keys, const RowSink& sink) {
   CountLookup();
   Pending pending = Pending::All(keys.size());

@@ -57,6 +57,9 @@ class EmbeddingTable {
   // queues the rows found for promotion. *pending is empty after OK.
   absl::Status FindInStores(absl::Span<const Key> keys, const RowSink& sink, Pending* pending);
 
+  // Whether some rows will never be in memory, so that lookups go on waiting for the stores.
+  bool WaitsForStores() const;
+
   // Both, on this thread.
   absl::Status Find(absl::Span<const Key> keys, const RowSink& sink);
   // Raw stored rows: `rows` gets keys.size() * row_bytes, found[i] whether keys[i] is stored (rows

@@ -1,8 +1,10 @@
 #include "cc/hierarchy/table_registry.h"
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -119,6 +121,18 @@ absl::StatusOr<std::shared_ptr<EmbeddingTable>> TableRegistry::Open(const std::s
       EmbeddingTable::Open(*spec, config->second);
   if (table.ok()) known = *table;
   return table;
+}
+
+bool TableRegistry::AnyTableWaits() {
+  // Let go of outside the lock: the last one to hold a table closes its stores.
+  std::vector<std::shared_ptr<EmbeddingTable>> open;
+  {
+    MutexLock lock(&mutex_);
+    for (const auto& [identity, table] : tables_) open.push_back(table.lock());
+  }
+  return std::any_of(open.begin(), open.end(), [](const std::shared_ptr<EmbeddingTable>& table) {
+    return table != nullptr && table->WaitsForStores();
+  });
 }
 
 }  // namespace tf_hps

@@ -25,6 +25,9 @@ class TableRegistry {
   absl::StatusOr<std::shared_ptr<EmbeddingTable>> Open(const std::string& config_path,
                                                        const std::string& name);
 
+  // Whether any open table does (EmbeddingTable::WaitsForStores).
+  bool AnyTableWaits();
+
  private:
   using Identity = std::tuple<std::string, std::string, std::string>;
 
