@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -15,8 +16,6 @@ from keras_models import Dlrm, dlrm_batch, two_table_batch, two_table_model
 
 import tf_hps
 
-ROOT = pathlib.Path(__file__).parents[2]
-
 # A process that has nothing but the export and numbers.
 _FRESH = """
 import sys
@@ -26,6 +25,7 @@ import tf_hps
 loaded = tf_hps.load(sys.argv[1])
 batch = np.load(sys.argv[2])
 inputs = [tf.constant(batch[name]) for name in sorted(batch.files)]
+inputs = inputs if len(inputs) > 1 else inputs[0]
 np.save(sys.argv[3], loaded.serve(inputs) if sys.argv[4] == "serve" else loaded(inputs))
 """
 
@@ -36,7 +36,7 @@ def answer_elsewhere(saved_model, batch, folder, endpoint="serve"):
     arguments = [saved_model, folder / "batch.npz", folder / "answer.npy", endpoint]
     done = subprocess.run(
         [sys.executable, "-c", _FRESH, *map(str, arguments)],
-        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         check=False,
@@ -92,7 +92,10 @@ def test_the_rows_are_not_in_the_saved_model(store, tmp_path):
     model = two_table_model()
     served = tf_hps.swap_embeddings(model, store)
     served.export(str(tmp_path / "a"), verbose=False)
-    shapes = [shape for _, shape in tf.train.list_variables(str(tmp_path / "a" / "variables" / "variables"))]
+    shapes = [
+        shape
+        for _, shape in tf.train.list_variables(str(tmp_path / "a" / "variables" / "variables"))
+    ]
     assert [50, 8] not in shapes and [80, 8] not in shapes and [16, 16] in shapes
 
 
@@ -104,7 +107,9 @@ def test_tf_saved_model_save_of_a_module(store, tmp_path):
         def __init__(self):
             self.model = served
 
-        @tf.function(input_signature=[[tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int64)]])
+        @tf.function(
+            input_signature=[[tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int64)]]
+        )
         def __call__(self, inputs):
             return self.model(inputs)
 
@@ -151,20 +156,57 @@ def test_rows_in_memory_alone_are_written_into_the_export(tmp_path):
     model = keras.Sequential([keras.Input((3,), dtype="int64"), layer])
     batch = np.array([[5, -3, 0]])
     tf_hps.export(model, tmp_path / "1", verbose=False)
-    answer = answer_elsewhere(tmp_path / "1", [batch[0][None]], tmp_path) if False else None
     loaded = tf_hps.load(tmp_path / "1")
-    del answer
     np.testing.assert_array_equal(loaded.serve(batch), model(batch))
 
 
-def test_literal_secrets_are_refused(store, tmp_path):
-    served = tf_hps.swap_embeddings(two_table_model(), store)
+def test_tables_of_several_stores_and_of_none(tmp_path):
+    for name in ("a", "b"):
+        with tf_hps.store.StoreWriter(tmp_path / name) as writer:
+            writer.write_table(name, tf_hps.store.from_arrays(np.full((3, 2), len(name), "f4")))
+    config = tf_hps.Config(
+        deployment=f"several-{tmp_path.name}",
+        memory=tf_hps.MemoryConfig(),
+        rocksdb=tf_hps.RocksdbConfig(path=str(tmp_path / "a"), read_only=True),
+        tables={
+            "a": tf_hps.TableConfig(),
+            "b": tf_hps.TableConfig(rocksdb=tf_hps.RocksdbConfig(path=str(tmp_path / "b"))),
+            "c": tf_hps.TableConfig(embedding_dim=2, rocksdb=False),
+        },
+    )
+    ids = keras.Input((3,), dtype="int64")
+    layers = [tf_hps.layers.HpsEmbedding(config=config, table_name=name) for name in "abc"]
+    layers[2].table.insert([1], [[3.0, 4.0]])
+    model = keras.Model(ids, keras.layers.Concatenate()([layer(ids) for layer in layers]))
+    batch = np.array([[1, 2, 3]])
+    expected = np.array(model(batch))
+    tf_hps.export(model, tmp_path / "1", verbose=False)
+    stores = sorted(path.name for path in (tmp_path / "1" / "assets.extra").iterdir())
+    assert stores == ["hps", "hps-2", "hps-3"]
+    for name in ("a", "b"):
+        shutil.rmtree(tmp_path / name)
+    answer = answer_elsewhere(tmp_path / "1", [batch], tmp_path)
+    np.testing.assert_array_equal(answer, expected)
+
+
+def test_an_export_with_a_literal_secret_is_refused(store, tmp_path):
+    with tf_hps.store.StoreWriter(store) as writer:
+        writer.write_table("rows", tf_hps.store.from_arrays(np.ones((3, 2), np.float32)))
     config = tmp_path / "hps.json"
-    content = json.loads(pathlib.Path(served.get_layer("user_id").table.config_path).read_text())
-    content["redis"] = {"password": "hunter2"}
+    content = {"format_version": 1, "deployment": "secrets", "tables": {"rows": {}}}
+    content["rocksdb"] = {"path": store, "read_only": True}
     config.write_text(json.dumps(content))
-    with pytest.raises(ValueError):
-        tf_hps.layers.HpsEmbedding(config=str(config), table_name="user_id")
+    layer = tf_hps.layers.HpsEmbedding(config=str(config), table_name="rows")
+    model = keras.Sequential([keras.Input((3,), dtype="int64"), layer])
+    content["rocksdb"]["password"] = "hunter2"
+    config.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="password") as refused:
+        tf_hps.export(model, tmp_path / "1", verbose=False)
+    assert "hunter2" not in str(refused.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hps.json", "store"]
+    del content["rocksdb"]["password"]
+    config.write_text(json.dumps(content))
+    tf_hps.export(model, tmp_path / "1", verbose=False)
 
 
 def test_a_store_that_is_gone_is_named_with_the_cure(store, tmp_path):
@@ -174,7 +216,8 @@ def test_a_store_that_is_gone_is_named_with_the_cure(store, tmp_path):
     with pytest.raises(FileNotFoundError, match=f"{store}.*TF_HPS_ROCKSDB_PATH"):
         tf_hps.load(tmp_path / "1")
     shutil.move(tmp_path / "elsewhere", store)
-    assert tf_hps.load(tmp_path / "1").serve(two_table_batch()).shape == (32, 1)
+    loaded = tf_hps.load(tmp_path / "1")
+    assert loaded.serve(two_table_batch()).shape == (32, 1)
 
 
 def test_a_loaded_model_saved_again_names_the_missing_store(store, tmp_path):
@@ -191,9 +234,11 @@ def test_a_loaded_model_saved_again_names_the_missing_store(store, tmp_path):
         tf_hps.load(tmp_path / "second")
     # The next good calls: the two cures that the message names.
     tf_hps.export(wrapped, tmp_path / "third")
-    np.testing.assert_array_equal(tf_hps.load(tmp_path / "third").serve(batch), model(batch))
+    third = tf_hps.load(tmp_path / "third")
+    np.testing.assert_array_equal(third.serve(batch), model(batch))
     shutil.copytree(tmp_path / "first" / "assets.extra", tmp_path / "second" / "assets.extra")
-    np.testing.assert_array_equal(tf_hps.load(tmp_path / "second").serve(batch), model(batch))
+    second = tf_hps.load(tmp_path / "second")
+    np.testing.assert_array_equal(second.serve(batch), model(batch))
 
 
 def test_what_is_no_saved_model_is_refused(tmp_path):
@@ -225,7 +270,9 @@ def test_dropping_a_loaded_model_gives_its_memory_back(tmp_path):
     paths = []
     for seed in (1, 2):
         keras.utils.set_random_seed(seed)
-        model = keras.Sequential([keras.Input((1,), dtype="int32"), keras.layers.Embedding(rows, dim, name="id")])
+        model = keras.Sequential(
+            [keras.Input((1,), dtype="int32"), keras.layers.Embedding(rows, dim, name="id")]
+        )
         paths.append(tmp_path / str(seed))
         tf_hps.export(tf_hps.swap_embeddings(model, tmp_path / "store"), paths[-1], verbose=False)
         del model

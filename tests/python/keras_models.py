@@ -47,7 +47,10 @@ class Dlrm(keras.Model):
             self.embedding_layers.append(keras.layers.Embedding(size, embedding_dim))
         self.by_name = {"genre": keras.layers.Embedding(10, embedding_dim, name="genre")}
         self.city = keras.Sequential(
-            [keras.layers.Embedding(15, embedding_dim, name="city"), keras.layers.Dense(embedding_dim)]
+            [
+                keras.layers.Embedding(15, embedding_dim, name="city"),
+                keras.layers.Dense(embedding_dim),
+            ]
         )
         self.bottom_mlp = keras.Sequential(
             [keras.layers.Dense(8, activation="relu"), keras.layers.Dense(embedding_dim)]
@@ -64,7 +67,9 @@ class Dlrm(keras.Model):
             features.append(layer(ids[:, column]))
         features.append(self.by_name["genre"](ids[:, -1]))
         features.append(self.city(ids[:, -1]))
-        return self.top_mlp(keras.ops.concatenate([features[0], self.interaction(features)], axis=-1))
+        return self.top_mlp(
+            keras.ops.concatenate([features[0], self.interaction(features)], axis=-1)
+        )
 
 
 def dlrm_batch(size=16, seed=1):
@@ -77,7 +82,7 @@ def dlrm_batch(size=16, seed=1):
 
 def values(model):
     """Copies of a model's weights, by path."""
-    return {weight.path: np.array(weight) for weight in model.weights}
+    return {weight.path: keras.ops.convert_to_numpy(weight) for weight in model.weights}
 
 
 def assert_same_values(before, after):

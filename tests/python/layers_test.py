@@ -18,7 +18,10 @@ def config(tmp_path):
     store = str(tmp_path / "store")
     with tf_hps.store.StoreWriter(store) as writer:
         writer.write_table("movie_id", tf_hps.store.from_arrays(ROWS))
-    return tf_hps.Config(rocksdb=tf_hps.RocksdbConfig(path=store, read_only=True))
+    return tf_hps.Config(
+        rocksdb=tf_hps.RocksdbConfig(path=store, read_only=True),
+        tables={"movie_id": tf_hps.TableConfig()},
+    )
 
 
 def make_layer(config, **kwargs):
@@ -178,7 +181,7 @@ def test_trains_in_every_kind_of_model(layer, kind):
         "functional": lambda: keras.Model(ids, keras.layers.Dense(1)(layer(ids))),
         "subclassed": lambda: Subclassed(layer),
     }[kind]()
-    model.compile("sgd", "mse")
+    model.compile(keras.optimizers.SGD(0.001), "mse")
     batch, targets = np.array([[1, 2, 3], [4, 5, 10]]), np.ones((2, 3, 1))
     losses = model.fit(batch, targets, epochs=5, verbose=0).history["loss"]
     assert losses[-1] < losses[0]

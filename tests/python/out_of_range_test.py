@@ -61,7 +61,9 @@ def answer(lookup, key):
         return "error"
     if not row.any():
         return "default row"
-    return {0: "first row", VOCABULARY - 1: "last row"}[int(np.flatnonzero((ROWS == row).all(1))[0])]
+    return {0: "first row", VOCABULARY - 1: "last row"}[
+        int(np.flatnonzero((row == ROWS).all(1))[0])
+    ]
 
 
 def test_the_page_has_a_line_for_every_lookup():

@@ -75,7 +75,7 @@ def test_rows_beyond_the_vocabulary(store):
     assert grown.layers[0].input_dim == 9
     np.testing.assert_array_equal(grown(np.array([8, 7])), [[5, 6], [0, 0]])
     table.insert([-1], [[1.0, 1.0]])
-    with pytest.raises(ValueError, match="a row under key -1$"):
+    with pytest.raises(ValueError, match=r"a row under key -1$"):
         tf_hps.restore_embeddings(served, grow=True)
 
 

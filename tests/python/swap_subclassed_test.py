@@ -124,7 +124,7 @@ class Wrapped(keras.Model):
         self.steps = keras.layers.TimeDistributed(keras.layers.Embedding(7, 4, name="steps"))
 
     def call(self, ids):
-        return self.towers(ids) + self.steps(ids)
+        return self.towers(ids) + self.steps(ids[..., None])[:, :, 0]
 
 
 def test_layers_with_containers_weights_and_methods(store):
@@ -160,7 +160,7 @@ def test_a_model_that_cannot_be_copied_asks_for_in_place(store):
     model = HoldsFunctions()
     ids = np.array([[1, 2]])
     expected = np.array(model(ids))
-    with pytest.raises(ValueError, match="`embed` is a function that holds .*in_place=True"):
+    with pytest.raises(ValueError, match=r"`embed` is a function that holds .*in_place=True"):
         tf_hps.swap_embeddings(model, store)
     np.testing.assert_array_equal(model(ids), expected)
     served = tf_hps.swap_embeddings(model, store, in_place=True)
@@ -212,6 +212,30 @@ def test_rows_that_call_reads_stay(store):
     assert report.stayed[0].why == "`embeddings` is read outside of its call"
     np.testing.assert_array_equal(served(ids), expected)
     assert served.tied is model.tied
+
+
+class Holder:
+    def __init__(self, layer):
+        self.layer = layer
+
+
+class HoldsPlainObject(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.rows = keras.layers.Embedding(7, 4, name="rows")
+        self.holder = Holder(self.rows)
+
+    def call(self, ids):
+        return self.holder.layer(ids)
+
+
+def test_a_use_that_a_swap_does_not_reach_is_in_the_report(store):
+    model = HoldsPlainObject()
+    ids = np.array([[1, 2]])
+    expected = np.array(model(ids))
+    served, report = tf_hps.swap_embeddings(model, store, return_report=True)
+    np.testing.assert_array_equal(served(ids), expected)
+    assert report.notes[0].startswith("`rows` is still called by an object")
 
 
 def test_an_unbuilt_subclass_is_refused(store):

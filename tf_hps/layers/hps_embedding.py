@@ -57,7 +57,7 @@ class HpsEmbedding(keras.layers.Layer):
     )
     layer = tf_hps.layers.HpsEmbedding(config=config, table_name="movie_id")
     layer.table.insert([7, 1 << 40], [[1.0, 2.0], [3.0, 4.0]])
-    layer([[7, 1 << 40, -1]])  # [[[1, 2], [3, 4], [0, 0]]]
+    layer(np.array([[7, 1 << 40, -1]]))  # [[[1, 2], [3, 4], [0, 0]]]
     ```
     """
 
@@ -75,7 +75,8 @@ class HpsEmbedding(keras.layers.Layer):
             raise ValueError(
                 f"`combiner` is None or one of {COMBINERS}. Received: combiner={combiner!r}"
             )
-        if (table is None) == (config is None or table_name is None):
+        given = (table is not None, config is not None, table_name is not None)
+        if given not in ((True, False, False), (False, True, True)):
             raise ValueError(
                 "Give a `table`, or `config` and `table_name`. Received: "
                 f"table={table}, config={config}, table_name={table_name!r}"
@@ -92,7 +93,7 @@ class HpsEmbedding(keras.layers.Layer):
         if table is None:
             # The resource outlives the function that may be traced right now.
             with tf.init_scope():
-                table = Table(table_name, config=_config(config), dtype=self._table_dtype())
+                table = Table(str(table_name), config=_config(config), dtype=self._table_dtype())
         self.table = table
         self.built = True
 

@@ -51,7 +51,9 @@ def _pool_ragged(rows: Any, ids: Any, weights: Any, combiner: str) -> Any:
         )
     values = None
     if weights is not None:
-        for ids_splits, splits in zip(ids.nested_row_splits, weights.nested_row_splits):
+        for ids_splits, splits in zip(
+            ids.nested_row_splits, weights.nested_row_splits, strict=True
+        ):
             _check_same(ids_splits, splits)
         values = weights.flat_values
     pooled = _pool_segments(
@@ -88,8 +90,7 @@ def _at_least_float32(rows: Any) -> Any:
 
 
 def _check_same(ids_part: Any, weights_part: Any) -> None:
-    tf.debugging.assert_equal(
-        tf.cast(ids_part, tf.int64),
-        tf.cast(weights_part, tf.int64),
-        "`weights` have the shape of the ids, one weight for each",
-    )
+    message = "`weights` have the shape of the ids, one weight for each"
+    tf.debugging.assert_equal(tf.size(ids_part), tf.size(weights_part), message)
+    ids_part, weights_part = tf.cast(ids_part, tf.int64), tf.cast(weights_part, tf.int64)
+    tf.debugging.assert_equal(ids_part, weights_part, message)

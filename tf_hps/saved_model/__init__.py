@@ -1,4 +1,4 @@
 """SavedModels that look rows up in tables: writing and loading them."""
 
-from tf_hps.saved_model.export import export as export
-from tf_hps.saved_model.load import load as load
+from tf_hps.saved_model.exporting import export as export
+from tf_hps.saved_model.loading import load as load

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from tf_hps.store import RowSource, StoreWriter, copy_store
+from tf_hps.store import RowSource, StoreWriter
+from tf_hps.store.copy import copy_store
 from tf_hps.store.sources import Batch
 
 

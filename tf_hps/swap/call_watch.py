@@ -13,8 +13,14 @@ from keras.src import backend
 from keras.src.export.export_utils import get_input_signature, make_tf_tensor_spec
 
 _ROWS = frozenset(
-    "embeddings _embeddings embeddings_scale embeddings_zero lora_embeddings_a "
-    "lora_embeddings_b".split()
+    [
+        "embeddings",
+        "_embeddings",
+        "embeddings_scale",
+        "embeddings_zero",
+        "lora_embeddings_a",
+        "lora_embeddings_b",
+    ]
 )
 
 
@@ -32,7 +38,7 @@ def watch_calls(model: Any, layers: Sequence[Any]) -> list[Usage] | None:
     """The usage of each of `layers`, or None for a model that cannot be traced as it would be exported."""
     usages = [Usage() for _ in layers]
     with contextlib.ExitStack() as stack:
-        for layer, usage in zip(layers, usages):
+        for layer, usage in zip(layers, usages, strict=True):
             stack.enter_context(_watched(layer, usage))
         try:
             specs = [_spec(spec) for spec in get_input_signature(model)]

@@ -77,7 +77,7 @@ def replace_in_place(layer: keras.Layer, rebuild: Rebuild) -> keras.Layer:
 
 
 def _empty_like(layer: keras.Layer) -> keras.Layer:
-    cls = type(layer)
+    cls: Any = type(layer)
     base = keras.Model if isinstance(layer, keras.Model) else keras.layers.Layer
     try:
         empty = cls.__new__(cls)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -13,6 +11,7 @@ from tf_hps.swap.attributes import own_attributes
 from tf_hps.swap.call_watch import Usage, watch_calls
 from tf_hps.swap.embedding_rows import describe_rows, exact_row_format, output_dtype
 from tf_hps.swap.functions import is_function, layers_held
+from tf_hps.swap.table_names import table_name
 
 # What a subclass may not have of its own: the rest of the layer is in its rows.
 _CALL = ("__call__", "call", "quantized_call", "compute_mask", "embeddings")
@@ -60,28 +59,17 @@ def plan_swap(model: keras.Layer, min_rows: int = 0, row_format: str | None = No
             "the model could not be traced with the shapes it was built with, so it is not known whether "
             "rows are read outside of their layers' calls; such a read is an AttributeError now"
         )
-    for layer, usage in zip(embeddings, usages or [Usage() for _ in embeddings]):
+    for layer, usage in zip(embeddings, usages or [Usage() for _ in embeddings], strict=True):
         autocast = _autocast(layer, usage)
         fmt = row_format or exact_row_format(layer, autocast)
         why = _why_not(layer, layers, usage, min_rows, fmt)
         if why is not None or fmt is None:
             stays.append(Stay(layer, why or ""))
             continue
-        table = table_name(layer, [move.table for move in moves])
+        table = table_name(layer, model, [move.table for move in moves])
         dtype = output_dtype(layer, autocast)
         moves.append(Move(layer, table, fmt, describe_rows(layer), autocast, dtype))
     return SwapPlan(tuple(moves), tuple(stays), tuple(notes))
-
-
-def table_name(layer: Any, taken: Iterable[str]) -> str:
-    """A name for the layer's table: its path, in the letters that a store allows."""
-    parts = [re.sub(r"[^A-Za-z0-9_.-]+", "_", part) for part in (layer.path or layer.name).split("/")]
-    name = "/".join(part for part in parts if part) or "embedding"
-    taken, candidate, count = set(taken), name, 1
-    while candidate in taken:
-        count += 1
-        candidate = f"{name}-{count}"
-    return candidate
 
 
 def _check_built(model: keras.Layer, embeddings: list[Any]) -> None:

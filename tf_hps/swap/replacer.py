@@ -10,7 +10,7 @@ import keras
 from keras import tree
 from keras.src.models.functional import Functional
 
-from tf_hps.swap.attributes import map_layers
+from tf_hps.swap.attributes import TRAINING, map_layers
 from tf_hps.swap.copy_layer import check_copyable, copy_layer, replace_in_place
 
 
@@ -82,17 +82,10 @@ class LayerReplacer:
     def _adopt(self, clone: Any, model: Any) -> None:
         """Gives `clone` the class and the attributes of a subclass that clone_model does not know."""
         for name, value in vars(model).items():
-            if name not in vars(clone) and name not in _TRAINING:
+            if name not in vars(clone) and name not in TRAINING:
                 setattr(clone, name, map_layers(value, self, model, clone))
         if type(clone) is not type(model):
             clone.__class__ = type(model)
-
-
-# Set by compile and fit, for one model.
-_TRAINING = frozenset(
-    "optimizer history stop_training _compile_config _compiled_trainable_state "
-    "_eval_epoch_iterator".split()
-)
 
 
 @contextlib.contextmanager

@@ -27,7 +27,8 @@ def load(path: str | os.PathLike[str], **kwargs: Any) -> Any:
     model = keras.Sequential([keras.Input((3,), dtype="int32"), keras.layers.Embedding(1000, 8)])
     served = tf_hps.swap_embeddings(model, store=tempfile.mkdtemp())
     served.export(path := os.path.join(tempfile.mkdtemp(), "1"), verbose=False)
-    tf_hps.load(path).serve(tf.constant([[1, 2, 999]]))
+    loaded = tf_hps.load(path)
+    loaded.serve(tf.constant([[1, 2, 999]]))
     ```
     """
     path = os.path.abspath(os.fspath(path))

@@ -36,7 +36,8 @@ def export(served: Any, path: str | os.PathLike[str], **kwargs: Any) -> None:
     served = tf_hps.swap_embeddings(model, store=tempfile.mkdtemp())
     path = os.path.join(tempfile.mkdtemp(), "1")
     tf_hps.export(served, path, verbose=False)
-    tf_hps.load(path).serve(tf.constant([[1, 2, 999]]))
+    loaded = tf_hps.load(path)
+    loaded.serve(tf.constant([[1, 2, 999]]))
     ```
     """
     path = os.path.abspath(os.fspath(path))
@@ -69,10 +70,8 @@ def _carry_stores(served: Any, saved_model: str) -> None:
     origins = _origins(served)
     for asset in assets:
         origin = origins.get(os.path.basename(asset.path), asset.path)
-        named = set(asset.content.get("tables") or {})
-        # A config may leave tables out that it says nothing about; then there is only one config.
-        used = [name for name in tables if name in named or len(assets) == 1]
-        _rewrite(asset, origin, used, copies)
+        named = asset.content.get("tables") or {}
+        _rewrite(asset, origin, [name for name in tables if name in named], copies)
     copies.finish()
 
 
@@ -86,7 +85,7 @@ def _rewrite(asset: ConfigAsset, origin: str, tables: list[str], copies: StoreCo
     for name in tables:
         table = core.Table(origin, name)
         spec = table.spec
-        options = dict((content.get("tables") or {}).get(name) or {})
+        options = dict(content["tables"][name])
         options.pop("rocksdb", None)
         folder, generation = copies.add(table, _store_path(origin, name))
         options.update(
@@ -111,6 +110,8 @@ def _store_path(config_path: str, table: str) -> str | None:
     """The effective path of the table's RocksDB store; None where it has none."""
     entries = _library.load_core().explain_config(config_path)
     values = {entry["name"]: entry["value"] for entry in entries}
+    if values.get(f"tables.{table}.rocksdb", "") is None:  # This table does without.
+        return None
     return values.get(f"tables.{table}.rocksdb.path", values.get("rocksdb.path"))
 
 
