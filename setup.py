@@ -26,7 +26,7 @@ class CMakeBuild(build_ext):
             *("cmake", "-S", str(ROOT), "-B", str(build), "-G", "Ninja"),
             f"-DPython_EXECUTABLE={sys.executable}",
             f"-DTF_HPS_OUTPUT_DIR={output}",
-            *os.environ.get("TF_HPS_CMAKE_ARGS", "").split(),
+            *os.environ.get("CMAKE_ARGS", "").split(),
         ]
         subprocess.run(configure, check=True)
         jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(os.cpu_count() or 1))

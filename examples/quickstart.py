@@ -116,7 +116,7 @@ def main() -> None:
 
         print("Moving its tables into tiers, and exporting what is left with them beside it")
         served = tf_hps.swap_embeddings(model, store=work / "store", deployment="ratings")
-        tf_hps.export(served, work / "first/place")
+        tf_hps.export(served, work / "first/place", verbose=False)
         dense = megabytes(work / "first/place") - megabytes(work / "first/place/assets.extra")
 
         print("Moving the export elsewhere, and deleting the store and the first folder")

@@ -5,7 +5,7 @@ python_version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2
 # Prints the first Python that TensorFlow has wheels for.
 find_python() {
   local candidate
-  for candidate in ${TF_HPS_PYTHON:-python3 python3.13 python3.12 python3.11 python3.10}; do
+  for candidate in ${RUN_PYTHON:-python3 python3.13 python3.12 python3.11 python3.10}; do
     command -v "$candidate" >/dev/null || continue
     case $(python_version "$candidate") in
       3.10 | 3.11 | 3.12 | 3.13) command -v "$candidate" && return ;;
@@ -21,8 +21,8 @@ check_system() {
   command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
     die "tf_hps is set up with apt-get and dpkg-deb: use Debian 12 or Ubuntu 22.04 or later."
   if [ ! -x "$venv/bin/python" ]; then
-    python=$(find_python) || die "Python 3.10 to 3.13 is needed, found ${TF_HPS_PYTHON:-$(python3 --version 2>&1)}:" \
-      "install one (apt-get install python3) or name it in TF_HPS_PYTHON."
+    python=$(find_python) || die "Python 3.10 to 3.13 is needed, found ${RUN_PYTHON:-$(python3 --version 2>&1)}:" \
+      "install one (apt-get install python3) or name it in RUN_PYTHON."
     # TensorFlow 2 GiB, three builds 2 GiB, packages.
     local free_mib
     free_mib=$(df --output=avail -m "$root" | tail -n 1)

@@ -30,7 +30,7 @@ compile() {
 
 # The package in place, and whatever else the release folder is asked for.
 build_package() {
-  configure release "-DTF_HPS_OUTPUT_DIR=$root/tf_hps" -DTF_HPS_TESTS=$(flag test) -DTF_HPS_EXAMPLES=ON
+  configure release "-DTF_HPS_OUTPUT_DIR=$root/tf_hps" -DTF_HPS_TESTS=$(flag test) -DTF_HPS_EXAMPLES=ON -DTF_HPS_BENCHMARKS=ON
   compile release tf_hps_ops _core serve "$@"
   install_package
 }
@@ -44,7 +44,7 @@ install_package() {
   facts=$(cat pyproject.toml setup.py tf_hps/_version.py | sha256sum)
   [ "$facts" != "$(cat "$venv/have/package" 2>/dev/null)" ] || return 0
   step "Installing the package into .venv" env CMAKE_BUILD_PARALLEL_LEVEL="$(jobs)" \
-    TF_HPS_CMAKE_ARGS="$(cmake_arguments | grep -v Ninja | grep -v '^-G' | tr '\n' ' ')" \
+    CMAKE_ARGS="$(cmake_arguments | grep -v Ninja | grep -v '^-G' | tr '\n' ' ')" \
     "$venv/bin/python" -m pip install --no-build-isolation --no-deps -e .
   printf '%s' "$facts" >"$venv/have/package"
 }

@@ -51,5 +51,5 @@ jobs() {
   local by_memory=$((kib / 1572864)) cores
   cores=$(nproc)
   [ "$by_memory" -ge 1 ] || by_memory=1
-  echo "${TF_HPS_JOBS:-$((cores < by_memory ? cores : by_memory))}"
+  echo "${RUN_JOBS:-$((cores < by_memory ? cores : by_memory))}"
 }

@@ -26,7 +26,7 @@ TENSORFLOW_LIBRARIES = ["libtensorflow_framework.so.2", "libtensorflow_cc.so.2",
 
 
 def build(folder: pathlib.Path, jobs: str, cmake: str) -> pathlib.Path:
-    environment = os.environ | {"CMAKE_BUILD_PARALLEL_LEVEL": jobs, "TF_HPS_CMAKE_ARGS": cmake}
+    environment = os.environ | {"CMAKE_BUILD_PARALLEL_LEVEL": jobs, "CMAKE_ARGS": cmake}
     command = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps"]
     subprocess.run([*command, "-w", str(folder), str(ROOT)], check=True, env=environment)
     (wheel,) = folder.glob("*.whl")

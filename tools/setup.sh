@@ -50,7 +50,7 @@ make_venv() {
     need_packages python3-pip-whl
     step "Making a virtual environment with $("$python" --version)" make_venv_with_pip_wheel
   else
-    die "$python has no ensurepip: name a whole Python in TF_HPS_PYTHON"
+    die "$python has no ensurepip: name a whole Python in RUN_PYTHON"
   fi
   touch "$venv/complete"
 }
@@ -67,7 +67,7 @@ need_python_headers() {
   include=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
   [ ! -e "$include/Python.h" ] || return 0
   version=$(system_python_version "$venv/bin/python")
-  [ -n "$version" ] || die "$include/Python.h is missing: name a Python with its headers in TF_HPS_PYTHON"
+  [ -n "$version" ] || die "$include/Python.h is missing: name a Python with its headers in RUN_PYTHON"
   need_packages "python$version-dev"
 }
 

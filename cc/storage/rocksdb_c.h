@@ -24,6 +24,8 @@ using RocksdbReadOptionsPtr =
     std::unique_ptr<rocksdb_readoptions_t, RocksdbDestroy<rocksdb_readoptions_destroy>>;
 using RocksdbWriteOptionsPtr =
     std::unique_ptr<rocksdb_writeoptions_t, RocksdbDestroy<rocksdb_writeoptions_destroy>>;
+using RocksdbFlushOptionsPtr =
+    std::unique_ptr<rocksdb_flushoptions_t, RocksdbDestroy<rocksdb_flushoptions_destroy>>;
 using RocksdbTableOptionsPtr = std::unique_ptr<rocksdb_block_based_table_options_t,
                                                RocksdbDestroy<rocksdb_block_based_options_destroy>>;
 using RocksdbCachePtr = std::unique_ptr<rocksdb_cache_t, RocksdbDestroy<rocksdb_cache_destroy>>;

@@ -50,6 +50,19 @@ RocksdbDatabase::RocksdbDatabase(std::string path, const RocksdbOptions& options
       options_(MakeRocksdbOptions(options)),
       write_options_(rocksdb_writeoptions_create()) {}
 
+RocksdbDatabase::~RocksdbDatabase() {
+  if (read_only_ || records_ == nullptr) return;
+  const RocksdbFlushOptionsPtr options(rocksdb_flushoptions_create());
+  const auto flush = [&](rocksdb_column_family_handle_t* column_family) {
+    RocksdbError error;  // of no consequence: the log has what was not flushed
+    rocksdb_flush_cf(db_.get(), options.get(), column_family, error.out());
+  };
+  for (const auto& [identity, table] : tables_) {
+    if (table->modified) flush(table->rows.get());
+  }
+  flush(records_.get());
+}
+
 absl::StatusOr<std::unique_ptr<RocksdbDatabase>> RocksdbDatabase::Open(
     const std::string& path, const RocksdbOptions& options) {
   const absl::StatusOr<RocksdbPathState> state = InspectRocksdbPath(path);

@@ -43,6 +43,8 @@ class RocksdbDatabase {
   // families of loads that did not come to their end.
   static absl::StatusOr<std::unique_ptr<RocksdbDatabase>> Open(const std::string& path,
                                                                const RocksdbOptions& options);
+  // A writer flushes first: readers and the next open would replay its log.
+  ~RocksdbDatabase();
 
   const std::string& path() const { return path_; }
   bool read_only() const { return read_only_; }

@@ -52,10 +52,9 @@ class RawStore {
       for (int i = 0; i < 8; ++i) bytes[i] = static_cast<char>(order >> (56 - 8 * i));
       Put(handles_.back().get(), bytes, row);
     }
-    rocksdb_flushoptions_t* const flush = rocksdb_flushoptions_create();
+    const RocksdbFlushOptionsPtr flush(rocksdb_flushoptions_create());
     RocksdbError flush_error;
-    rocksdb_flush_cf(db_.get(), flush, handles_.back().get(), flush_error.out());
-    rocksdb_flushoptions_destroy(flush);
+    rocksdb_flush_cf(db_.get(), flush.get(), handles_.back().get(), flush_error.out());
     ASSERT_FALSE(flush_error) << flush_error.text();
   }
 

@@ -1,0 +1,104 @@
+// A store on a small file system of its own, in a mount namespace of a child process.
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "tests/cc/storage/rocksdb_fixture.h"
+#include "tests/cc/storage/temp_dir.h"
+
+namespace tf_hps {
+namespace {
+
+using absl::StatusCode;
+using ::testing::AllOf;
+using ::testing::SizeIs;
+
+bool MountSmallDisk(const std::string& path) {
+  const bool namespaced =
+      geteuid() == 0 ? unshare(CLONE_NEWNS) == 0 : unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0;
+  return namespaced && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+         mount("tmpfs", path.c_str(), "tmpfs", 0, "size=300m") == 0;
+}
+
+void Fill(const std::string& path) {
+  std::ofstream file(path, std::ios::binary);
+  const std::string block(1 << 16, 'x');
+  while (file.write(block.data(), block.size()).flush()) {
+  }
+}
+
+absl::Status InsertMany(EmbeddingStore& store, int round) {
+  constexpr int kRows = 4096;
+  std::vector<Key> keys;
+  std::vector<Row> rows;
+  for (int i = 0; i < kRows; ++i) {
+    keys.push_back(round * kRows + i);
+    rows.push_back(RowOf(keys.back()));
+  }
+  return Insert(store, keys, rows);
+}
+
+void FillsUpAndRecovers(const std::string& disk) {
+  const std::string path = disk + "/store";
+  auto store = OpenTable(path, kReadWrite, "live-1");
+  ASSERT_TRUE(store.ok()) << store.status();
+  ASSERT_TRUE(InsertMany(**store, 0).ok());
+  const std::string other = disk + "/other";
+  RawStore(other).LoadTable("movie_id", "aaaa", 1, 10);
+
+  Fill(disk + "/ballast");
+  absl::Status status;
+  for (int round = 1; round < 1000 && status.ok(); ++round) status = InsertMany(**store, round);
+  EXPECT_THAT(status, AllOf(HasCode(StatusCode::kResourceExhausted), Says("No space left"),
+                            Says("movie_id"), Says(path)));
+  EXPECT_THAT(InsertMany(**store, 1), HasCode(StatusCode::kResourceExhausted));
+  EXPECT_THAT((*store)->Erase({1}), HasCode(StatusCode::kResourceExhausted));
+  // What stands there is still read.
+  EXPECT_THAT(FindAll(**store, {0, 4095}), SizeIs(2));
+  // Whether what little these write fits is open; that they return is not.
+  OpenTable(path, kReadWrite, "live-2").status().IgnoreError();
+  OpenTable(disk + "/new", kReadWrite, "live-1").status().IgnoreError();
+  OpenTable(other, kReadWrite, "aaaa").status().IgnoreError();
+  const auto reader = OpenTable(other, kReadOnly, "aaaa");
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  EXPECT_THAT(ScanAll(**reader), SizeIs(10));
+
+  unlink((disk + "/ballast").c_str());
+  status = InsertMany(**store, 1);
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_TRUE(OpenTable(path, kReadWrite, "live-2").ok());
+
+  // Closed while the disk is full, and opened when it is not.
+  Fill(disk + "/ballast");
+  status = absl::OkStatus();
+  for (int round = 1; round < 1000 && status.ok(); ++round) status = InsertMany(**store, round);
+  EXPECT_THAT(status, HasCode(StatusCode::kResourceExhausted));
+  store->reset();
+  unlink((disk + "/ballast").c_str());
+  store = OpenTable(path, kReadWrite, "live-1");
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_THAT(FindAll(**store, {0, 4095, 4096, 8191}), SizeIs(4));
+  EXPECT_TRUE(InsertMany(**store, 2).ok());
+}
+
+TEST(RocksdbDiskFullTest, InsertsFailUntilThereIsSpace) {
+  const TempDir dir;
+  const pid_t child = fork();
+  if (child == 0) {
+    if (!MountSmallDisk(dir.path())) _exit(77);
+    FillsUpAndRecovers(dir.path());
+    _exit(::testing::Test::HasFailure() ? 1 : 0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status)) << "ended by signal " << WTERMSIG(status);
+  if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "this machine lets nobody mount a file system";
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+}  // namespace
+}  // namespace tf_hps

@@ -1,0 +1,183 @@
+// One store, several processes: this program starts itself again for the others.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <string>
+#include <thread>
+
+#include "tests/cc/storage/rocksdb_fixture.h"
+#include "tests/cc/storage/temp_dir.h"
+
+namespace tf_hps {
+namespace {
+
+using absl::StatusCode;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::Pair;
+using ::testing::SizeIs;
+
+constexpr char kA[] = "aaaa";
+
+// Runs one test of this program elsewhere, on the store at `path`. It says one byte when it is
+// ready, and goes on when its standard input ends.
+class OtherProcess {
+ public:
+  OtherProcess(const std::string& test, const std::string& path) {
+    int to_child[2], from_child[2];
+    if (pipe2(to_child, O_CLOEXEC) != 0 || pipe2(from_child, O_CLOEXEC) != 0) std::abort();
+    const std::string filter = "--gtest_filter=OtherProcess.DISABLED_" + test;
+    setenv("TF_HPS_TEST_STORE", path.c_str(), 1);
+    child_ = fork();
+    if (child_ == 0) {
+      dup2(to_child[0], 0);
+      dup2(from_child[1], 3);
+      execl("/proc/self/exe", "test", filter.c_str(), "--gtest_also_run_disabled_tests", nullptr);
+      _exit(127);
+    }
+    close(to_child[0]);
+    close(from_child[1]);
+    to_child_ = to_child[1];
+    char byte = 0;
+    ready_ = read(from_child[0], &byte, 1) == 1;
+    close(from_child[0]);
+  }
+  ~OtherProcess() {
+    if (to_child_ >= 0) Finish();
+  }
+
+  bool ready() const { return ready_; }
+  // Lets it go on to its end; whether its test passed.
+  bool Finish() {
+    close(to_child_);
+    to_child_ = -1;
+    int status = 0;
+    waitpid(child_, &status, 0);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  }
+  // As a crash would.
+  void Kill() {
+    kill(child_, SIGKILL);
+    Finish();
+  }
+
+ private:
+  pid_t child_;
+  int to_child_;
+  bool ready_;
+};
+
+std::string StorePath() { return std::getenv("TF_HPS_TEST_STORE"); }
+
+void SayReadyAndWait() {
+  ASSERT_EQ(write(3, "r", 1), 1);
+  char byte;
+  while (read(0, &byte, 1) > 0) {
+  }
+}
+
+TEST(OtherProcess, DISABLED_WritesAndHoldsTheStore) {
+  const auto store = OpenTable(StorePath(), kReadWrite, kA);
+  ASSERT_TRUE(store.ok()) << store.status();
+  ASSERT_TRUE(Insert(**store, {2}, {RowOf(22)}).ok());
+  SayReadyAndWait();
+}
+
+TEST(OtherProcess, DISABLED_ReadsTheStore) {
+  const auto store = OpenTable(StorePath(), kReadOnly, kA);
+  ASSERT_TRUE(store.ok()) << store.status();
+  SayReadyAndWait();
+  EXPECT_THAT(ScanAll(**store), SizeIs(1000));
+}
+
+TEST(OtherProcess, DISABLED_ReplacesFilesForAWhile) {
+  const auto store = OpenTable(StorePath(), kReadWrite, kA);
+  ASSERT_TRUE(store.ok()) << store.status();
+  const auto database = FindOpenRocksdb(StorePath());
+  std::atomic<bool> stop{false};
+  std::thread compactions([&] {
+    for (int round = 0; !stop; ++round) {
+      ASSERT_TRUE(Insert(**store, {round % 1000}, {RowOf(round)}).ok());
+      rocksdb_compact_range_cf((*database)->db(),
+                               (*(*database)->FindTable("movie_id", kA))->rows.get(), nullptr, 0,
+                               nullptr, 0);
+    }
+  });
+  SayReadyAndWait();
+  stop = true;
+  compactions.join();
+}
+
+class RocksdbProcessesTest : public ::testing::Test {
+ protected:
+  void SetUp() override { RawStore(path_).LoadTable("movie_id", kA, 1, 1000); }
+
+  TempDir dir_;
+  const std::string path_ = dir_ / "store";
+};
+
+TEST_F(RocksdbProcessesTest, OneProcessWritesAndTheErrorOfASecondNamesTheCure) {
+  OtherProcess writer("WritesAndHoldsTheStore", path_);
+  ASSERT_TRUE(writer.ready());
+  EXPECT_THAT(OpenTable(path_, kReadWrite, kA).status(),
+              AllOf(HasCode(StatusCode::kFailedPrecondition), Says(path_), Says("`read_only`"),
+                    Says("TF_HPS_ROCKSDB_READ_ONLY=1")));
+  // The cure. The writer's rows are there, those in its log too.
+  {
+    const auto reader = OpenTable(path_, kReadOnly, kA);
+    ASSERT_TRUE(reader.ok()) << reader.status();
+    EXPECT_THAT(FindAll(**reader, {1, 2}), ElementsAre(Pair(1, RowOf(1)), Pair(2, RowOf(22))));
+  }
+  EXPECT_TRUE(DescribeTable(path_, kReadWrite, "movie_id").ok());
+  EXPECT_TRUE(writer.Finish());
+  EXPECT_TRUE(OpenTable(path_, kReadWrite, kA).ok());
+}
+
+TEST_F(RocksdbProcessesTest, UpdatesOfAProcessThatWasKilledAreThere) {
+  OtherProcess writer("WritesAndHoldsTheStore", path_);
+  ASSERT_TRUE(writer.ready());
+  writer.Kill();
+  const auto store = OpenTable(path_, kReadWrite, kA);
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_THAT(FindAll(**store, {2}), ElementsAre(Pair(2, RowOf(22))));
+  EXPECT_FALSE((*store)->Stats().rows_exact);
+}
+
+TEST_F(RocksdbProcessesTest, ManyProcessesReadWhileOneWritesAndCompacts) {
+  OtherProcess first("ReadsTheStore", path_);
+  OtherProcess second("ReadsTheStore", path_);
+  ASSERT_TRUE(first.ready() && second.ready());
+  {
+    const auto writer = OpenTable(path_, kReadWrite, kA);
+    ASSERT_TRUE(writer.ok()) << writer.status();
+    std::vector<Key> keys;
+    for (Key key = 0; key < 1000; ++key) keys.push_back(key);
+    ASSERT_TRUE((*writer)->Erase(keys).ok());
+    const auto database = FindOpenRocksdb(path_);
+    rocksdb_compact_range_cf((*database)->db(),
+                             (*(*database)->FindTable("movie_id", kA))->rows.get(), nullptr, 0,
+                             nullptr, 0);
+    EXPECT_TRUE(ScanAll(**writer).empty());
+  }
+  // The readers' files are deleted by now; they see the store as they opened it.
+  EXPECT_TRUE(first.Finish());
+  EXPECT_TRUE(second.Finish());
+}
+
+TEST_F(RocksdbProcessesTest, ReadersOpenWhileAWriterReplacesFiles) {
+  OtherProcess writer("ReplacesFilesForAWhile", path_);
+  ASSERT_TRUE(writer.ready());
+  for (int i = 0; i < 30; ++i) {
+    const auto reader = OpenTable(path_, kReadOnly, kA);
+    ASSERT_TRUE(reader.ok()) << reader.status();
+    ASSERT_THAT(ScanAll(**reader, kMinKey, kMaxKey, 5000), SizeIs(1000));
+  }
+  EXPECT_TRUE(writer.Finish());
+}
+
+}  // namespace
+}  // namespace tf_hps
