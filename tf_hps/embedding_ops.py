@@ -1,6 +1,6 @@
 """Lookups with the semantics of `tf.nn.embedding_lookup` and its sparse variants, on a `Table`."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 
@@ -9,8 +9,8 @@ from tf_hps.table import Table
 
 _COMBINERS = ("mean", "sqrtn", "sum")
 
-Ids = tf.Tensor | tf.RaggedTensor
-Bags = tf.SparseTensor | tf.RaggedTensor
+Ids: TypeAlias = tf.Tensor | tf.RaggedTensor
+Bags: TypeAlias = tf.SparseTensor | tf.RaggedTensor
 
 
 def embedding_lookup(
@@ -166,23 +166,24 @@ def _check_bags(ids: Bags, weights: Bags | None) -> None:
 
 
 def _flatten(ids: Bags, weights: Bags | None) -> _Bags:
-    values = weights_values = None
     if isinstance(ids, tf.SparseTensor):
-        values, bag, bags = ids.values, ids.indices[:, 0], ids.dense_shape[0]
-        weights_values = None if weights is None else weights.values
+        bag, bags = ids.indices[:, 0], ids.dense_shape[0]
+    elif ids.shape.rank in (None, 2) and ids.ragged_rank == 1:
+        bag, bags = ids.value_rowids(), ids.nrows()
     else:
-        if ids.shape.rank not in (None, 2) or ids.ragged_rank != 1:
-            raise ValueError(f"ragged ids have rank 2. Received: shape {ids.shape}")
-        values, bag, bags = ids.values, ids.value_rowids(), ids.nrows()
-        weights_values = None if weights is None else weights.values
-    if weights_values is not None:
-        # One weight would be broadcast over all ids.
-        same = tf.debugging.assert_equal(
-            tf.shape(values), tf.shape(weights_values), "ids and weights differ in number"
-        )
-        with tf.control_dependencies([] if same is None else [same]):
-            weights_values = tf.identity(weights_values)
-    return _Bags(_to_ids(values), weights_values, bag, bags)
+        raise ValueError(f"ragged ids have rank 2. Received: shape {ids.shape}")
+    return _Bags(_to_ids(ids.values), _weights_of(ids, weights), bag, bags)
+
+
+def _weights_of(ids: Bags, weights: Bags | None) -> tf.Tensor | None:
+    if weights is None:
+        return None
+    # A single weight would be broadcast over all ids.
+    same = tf.debugging.assert_equal(
+        tf.shape(ids.values), tf.shape(weights.values), "ids and weights differ in number"
+    )
+    with tf.control_dependencies([] if same is None else [same]):
+        return tf.identity(weights.values)
 
 
 def _keep(bags: _Bags, wanted: tf.Tensor) -> _Bags:

@@ -15,8 +15,7 @@ namespace {
 
 namespace py = pybind11;
 
-// Keys convert from narrower integers only: a float key is a mistake, not a number to cut.
-using Keys = py::array_t<int64_t, py::array::c_style>;
+using Keys = py::array_t<int64_t, py::array::c_style | py::array::forcecast>;
 using Bytes = py::array_t<uint8_t, py::array::c_style>;
 using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
 
@@ -48,6 +47,21 @@ py::object TakeJson(char* json) {
   const std::string text = json;
   tf_hps_free(json);
   return py::module_::import("json").attr("loads")(text);
+}
+
+// Keys from narrower integers, in lists too: a float is a mistake, not a number to cut.
+Keys ToKeys(const py::object& object) {
+  const py::array keys = py::module_::import("numpy").attr("asarray")(object);
+  if (keys.ndim() != 1) {
+    throw py::value_error("`keys` has shape [n]. Received: " + std::to_string(keys.ndim()) +
+                          " dimensions");
+  }
+  const char kind = keys.dtype().kind();
+  if (keys.size() != 0 && kind != 'i' && (kind != 'u' || keys.itemsize() == 8)) {
+    throw py::type_error("`keys` are integers of at most 64 bits. Received: " +
+                         py::str(keys.dtype()).cast<std::string>());
+  }
+  return keys;
 }
 
 void CheckRank(const py::array& array, int rank, const char* wanted) {
@@ -112,8 +126,8 @@ class Table {
 
   const py::dict& spec() const { return spec_; }
 
-  Floats Lookup(const Keys& keys) const {
-    CheckRank(keys, 1, "`keys` has shape [n]");
+  Floats Lookup(const py::object& given) const {
+    const Keys keys = ToKeys(given);
     Floats rows({keys.shape(0), embedding_dim_});
     Run([&, k = keys.data(), n = keys.size(), r = rows.mutable_data()] {
       return tf_hps_table_lookup(table_.get(), k, n, r);
@@ -121,8 +135,8 @@ class Table {
     return rows;
   }
 
-  py::tuple Find(const Keys& keys) const {
-    CheckRank(keys, 1, "`keys` has shape [n]");
+  py::tuple Find(const py::object& given) const {
+    const Keys keys = ToKeys(given);
     Bytes rows({keys.shape(0), row_bytes_});
     py::array_t<bool> found(keys.shape(0));
     Run([&, k = keys.data(), n = keys.size(), r = rows.mutable_data(),
@@ -132,16 +146,16 @@ class Table {
     return py::make_tuple(rows, found);
   }
 
-  void Insert(const Keys& keys, const Bytes& rows) {
-    CheckRank(keys, 1, "`keys` has shape [n]");
+  void Insert(const py::object& given, const Bytes& rows) {
+    const Keys keys = ToKeys(given);
     CheckRows(rows, keys.shape(0), row_bytes_, "rows");
     Run([&, k = keys.data(), n = keys.size(), r = rows.data()] {
       return tf_hps_table_insert(table_.get(), k, n, r);
     });
   }
 
-  void Erase(const Keys& keys) {
-    CheckRank(keys, 1, "`keys` has shape [n]");
+  void Erase(const py::object& given) {
+    const Keys keys = ToKeys(given);
     Run([&, k = keys.data(), n = keys.size()] { return tf_hps_table_erase(table_.get(), k, n); });
   }
 

@@ -1,85 +1,93 @@
 #include "cc/common/row_codec.h"
 
-#include <algorithm>
+#include <cfloat>
 #include <cmath>
-#include <cstdlib>
-#include <cstring>
 
-#include "absl/strings/string_view.h"
-#include "cc/common/row_codec_decoders.h"
+#include "cc/common/row_decoders.h"
 
 namespace tf_hps {
 namespace {
 
-// No vectors: every element is the rest.
-struct Portable {
-  static constexpr int64_t kLanes = INT64_MAX / 2;
+// One element at a time, for CPUs without AVX2.
+struct OneFloat {
+  using Type = float;
+  static constexpr int kWidth = 1;
+
+  static float One() { return 1; }
+  static float Scale(const uint8_t* row) { return Load<RowFormat::kFloat32>(row); }
+  static float Divide(float x, float scale) { return x / scale; }
+
   template <RowFormat kFormat>
-  static float Load(const uint8_t*, int64_t, float) {
-    return 0;
+  static float Load(const uint8_t* in) {
+    if (kFormat == RowFormat::kInt8) return static_cast<float>(static_cast<int8_t>(*in));
+    if (kFormat == RowFormat::kFloat32) {
+      float x;
+      __builtin_memcpy(&x, in, 4);
+      return x;
+    }
+    uint16_t half;
+    __builtin_memcpy(&half, in, 2);
+    return kFormat == RowFormat::kFloat16 ? FloatFromHalf(half) : FloatFromBfloat16(half);
   }
   template <ElementType kOut>
-  static void Store(uint8_t*, int64_t, float) {}
+  static void Store(float x, uint8_t* out) {
+    if (kOut == ElementType::kFloat32) {
+      __builtin_memcpy(out, &x, 4);
+    } else {
+      const uint16_t half = kOut == ElementType::kFloat16 ? HalfFromFloat(x) : Bfloat16FromFloat(x);
+      __builtin_memcpy(out, &half, 2);
+    }
+  }
+  template <RowFormat kFormat>
+  static float LoadSome(const uint8_t* in, int) {
+    return Load<kFormat>(in);
+  }
+  template <ElementType kOut>
+  static void StoreSome(float x, uint8_t* out, int) {
+    Store<kOut>(x, out);
+  }
 };
 
-template <RowFormat kIn>
-void Quantize(const uint8_t* elements, uint8_t* row, int64_t embedding_dim) {
-  float largest = 0;
+// See docs/formats.md. A row with a NaN or an infinity has no scale: it gets NaN, and decodes to
+// NaN everywhere instead of to wrong numbers.
+template <RowFormat kElements>
+void EncodeInt8(const uint8_t* elements, uint8_t* row, int64_t embedding_dim) {
+  constexpr int64_t kIn = kElements == RowFormat::kFloat32 ? 4 : 2;
+  uint32_t largest = 0;  // as bits: magnitudes of floats order like integers, NaN above all
   for (int64_t i = 0; i < embedding_dim; ++i) {
-    largest = std::max(largest, std::fabs(row_codec::LoadOne<kIn>(elements, i, 1)));
+    const uint32_t bits = FloatBits(OneFloat::Load<kElements>(elements + i * kIn)) & 0x7fffffff;
+    largest = bits > largest ? bits : largest;
   }
-  const float scale = largest == 0 ? 1.0f : 127.0f / largest;
-  std::memcpy(row, &scale, sizeof(scale));
+  float scale = largest == 0 ? 1.0f : 127.0f / FloatFromBits(largest);
+  if (scale > FLT_MAX) scale = FLT_MAX;  // rows of denormals
+  const bool finite = largest < 0x7f800000;
+  if (!finite) scale = NAN;
+  __builtin_memcpy(row, &scale, 4);
   for (int64_t i = 0; i < embedding_dim; ++i) {
-    const float scaled = std::rint(row_codec::LoadOne<kIn>(elements, i, 1) * scale);
-    // int8 has no NaN; the default rounding mode is to nearest even.
-    const float clipped = std::isnan(scaled) ? 0.0f : std::clamp(scaled, -127.0f, 127.0f);
-    row[sizeof(scale) + i] = static_cast<uint8_t>(static_cast<int8_t>(clipped));
+    float x = finite ? OneFloat::Load<kElements>(elements + i * kIn) * scale : 0.0f;
+    x = x > 127.0f ? 127.0f : x < -127.0f ? -127.0f : x;
+    // Adding and taking off 1.5 * 2^23 rounds half to even, and vectorizes where rint does not.
+    x = (x + 12582912.0f) - 12582912.0f;
+    row[4 + i] = static_cast<uint8_t>(static_cast<int8_t>(x));
   }
 }
 
 RowFormat FormatOf(ElementType type) {
   switch (type) {
-    case ElementType::kFloat32:
-      return RowFormat::kFloat32;
     case ElementType::kFloat16:
       return RowFormat::kFloat16;
     case ElementType::kBfloat16:
       return RowFormat::kBfloat16;
+    case ElementType::kFloat32:
+      break;
   }
   return RowFormat::kFloat32;
 }
 
 }  // namespace
 
-CpuIsa BestCpuIsa() {
-  static const CpuIsa best = [] {
-    __builtin_cpu_init();
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                      __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi2");
-    const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    return avx2 && avx512 ? CpuIsa::kAvx512 : avx2 ? CpuIsa::kAvx2 : CpuIsa::kPortable;
-  }();
-  return best;
-}
-
-CpuIsa SelectedCpuIsa() {
-  static const CpuIsa selected = [] {
-    const char* const limit = std::getenv("TF_HPS_CPU_ISA");
-    for (CpuIsa isa : {CpuIsa::kPortable, CpuIsa::kAvx2}) {
-      if (limit != nullptr && absl::string_view(limit) == CpuIsaName(isa)) {
-        return std::min(isa, BestCpuIsa());
-      }
-    }
-    return BestCpuIsa();
-  }();
-  return selected;
-}
-
-const char* CpuIsaName(CpuIsa isa) {
-  constexpr const char* kNames[] = {"portable", "avx2", "avx512"};
-  return kNames[static_cast<int>(isa)];
+DecodeRow SelectDecodeRowPortable(RowFormat format, ElementType out) {
+  return SelectDecoder<OneFloat>(format, out);
 }
 
 DecodeRow SelectDecodeRow(RowFormat format, ElementType out, CpuIsa isa) {
@@ -91,32 +99,28 @@ DecodeRow SelectDecodeRow(RowFormat format, ElementType out, CpuIsa isa) {
     case CpuIsa::kPortable:
       break;
   }
-  return row_codec::SelectFrom<Portable>(format, out);
+  return SelectDecodeRowPortable(format, out);
 }
 
 EncodeRow SelectEncodeRow(ElementType in, RowFormat format) {
   switch (format) {
-    // To store a plain format is to decode the elements into it.
+    case RowFormat::kInt8:
+      return in == ElementType::kFloat32   ? &EncodeInt8<RowFormat::kFloat32>
+             : in == ElementType::kFloat16 ? &EncodeInt8<RowFormat::kFloat16>
+                                           : &EncodeInt8<RowFormat::kBfloat16>;
+    // The floating-point formats convert to each other in both directions the same way.
     case RowFormat::kFloat32:
       return SelectDecodeRow(FormatOf(in), ElementType::kFloat32, SelectedCpuIsa());
     case RowFormat::kFloat16:
       return SelectDecodeRow(FormatOf(in), ElementType::kFloat16, SelectedCpuIsa());
     case RowFormat::kBfloat16:
-      return SelectDecodeRow(FormatOf(in), ElementType::kBfloat16, SelectedCpuIsa());
-    case RowFormat::kInt8:
       break;
   }
-  switch (in) {
-    case ElementType::kFloat32:
-      return Quantize<RowFormat::kFloat32>;
-    case ElementType::kFloat16:
-      return Quantize<RowFormat::kFloat16>;
-    case ElementType::kBfloat16:
-      return Quantize<RowFormat::kBfloat16>;
-  }
-  return nullptr;
+  return SelectDecodeRow(FormatOf(in), ElementType::kBfloat16, SelectedCpuIsa());
 }
 
-bool IsPlainCopy(RowFormat format, ElementType out) { return format == FormatOf(out); }
+bool IsPlainCopy(RowFormat format, ElementType out) {
+  return format != RowFormat::kInt8 && format == FormatOf(out);
+}
 
 }  // namespace tf_hps

@@ -90,9 +90,9 @@ class TestDense:
         np.testing.assert_array_equal(found[[1, 3]], np.zeros([2, 4]))
 
     def test_other_ids_are_refused(self, table, rows):
-        with pytest.raises(TypeError, match="integers of at most 64 bits. Received: float32"):
+        with pytest.raises(TypeError, match=r"integers of at most 64 bits. Received: float32"):
             tf_hps.embedding_lookup(table, [1.0])
-        with pytest.raises(TypeError, match="embedding_lookup_sparse takes a SparseTensor"):
+        with pytest.raises(TypeError, match=r"embedding_lookup_sparse takes a SparseTensor"):
             tf_hps.embedding_lookup(table, tf.sparse.from_dense([1]))
         np.testing.assert_array_equal(tf_hps.embedding_lookup(table, [1]), rows[[1]])
 
@@ -114,8 +114,8 @@ class TestSparse:
             found = tf_hps.embedding_lookup_sparse(table, *args, **options)
             # Sums are taken in one order; without weights bit for bit.
             np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6, err_msg=f"{seed}")
-            function = tf.function(tf_hps.embedding_lookup_sparse)
-            np.testing.assert_array_equal(function(table, *args, **options), found)
+        function = tf.function(tf_hps.embedding_lookup_sparse)
+        np.testing.assert_array_equal(function(table, *args, **options), found)
 
     def test_empty_bags_at_the_end_are_missing_as_in_tf_nn(self, table, rows, kind):
         bags = as_kind(tf.ragged.constant([[1], [], [2], [], []], dtype=tf.int64), kind)
@@ -149,21 +149,24 @@ class TestSparse:
     @pytest.mark.parametrize(
         "case",
         axes(
-            combiner=COMBINERS, weighted=[False, True], max_norm=[None, 2.0], default_id=[None, 0, 7]
+            combiner=COMBINERS,
+            weighted=[False, True],
+            max_norm=[None, 2.0],
+            default_id=[None, 0, 7],
         ),
         ids=str,
     )
     def test_safe_equals_tf_nn(self, table, rows, kind, case):
-        weighted = case.pop("weighted")
+        options = {name: value for name, value in case.items() if name != "weighted"}
         for seed, lengths in enumerate([[3, 0, 7, 1, 0], [0, 0], [1, 1, 9]]):
             bags, weights = random_bags(seed, lengths, first_id=-15)
-            args = (as_kind(bags, kind), as_kind(weights, kind) if weighted else None)
-            expected = tf.nn.safe_embedding_lookup_sparse(tf.constant(rows), *args, **case)
-            found = tf_hps.safe_embedding_lookup_sparse(table, *args, **case)
+            args = (as_kind(bags, kind), as_kind(weights, kind) if case["weighted"] else None)
+            expected = tf.nn.safe_embedding_lookup_sparse(tf.constant(rows), *args, **options)
+            found = tf_hps.safe_embedding_lookup_sparse(table, *args, **options)
             assert found.shape == expected.shape
             np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6, err_msg=f"{seed}")
-            function = tf.function(tf_hps.safe_embedding_lookup_sparse)
-            np.testing.assert_array_equal(function(table, *args, **case), found)
+        function = tf.function(tf_hps.safe_embedding_lookup_sparse)
+        np.testing.assert_array_equal(function(table, *args, **options), found)
 
     def test_half_types_are_summed_in_float32(self, kind):
         half = tf_hps.Table("movie_id", memory_config(row_format="float16"), dtype="float16")
@@ -180,14 +183,16 @@ class TestSparse:
         bags, weights = random_bags(1, [2, 1])
         bags, weights = as_kind(bags, kind), as_kind(weights, kind)
         for look_up in [tf_hps.embedding_lookup_sparse, tf_hps.safe_embedding_lookup_sparse]:
-            with pytest.raises(ValueError, match="`combiner` is one of .* combiner='max'"):
+            with pytest.raises(ValueError, match=r"`combiner` is one of .* combiner='max'"):
                 look_up(table, bags, weights, combiner="max")
-            with pytest.raises(TypeError, match=r"a SparseTensor or a RaggedTensor. Received: .*Tensor"):
+            with pytest.raises(
+                TypeError, match=r"a SparseTensor or a RaggedTensor. Received: .*Tensor"
+            ):
                 look_up(table, tf.constant([[1, 2]]), None)
             other = as_kind(random_bags(1, [2, 1])[1], "ragged" if kind == "sparse" else "sparse")
-            with pytest.raises(TypeError, match="weights are None or a"):
+            with pytest.raises(TypeError, match=r"weights are None or a"):
                 look_up(table, bags, other)
-            with pytest.raises(ValueError, match="ids and weights have one shape"):
+            with pytest.raises(ValueError, match=r"ids and weights have one shape"):
                 look_up(table, bags, as_kind(random_bags(1, [2, 1, 1])[1], kind))
         found = tf_hps.embedding_lookup_sparse(table, bags, None, combiner="sum")
         np.testing.assert_allclose(
@@ -202,13 +207,15 @@ class TestSparse:
             args = args[0], tf.SparseTensor([[0, 0]], [1.0], [2, 2])
         for look_up in [tf_hps.embedding_lookup_sparse, tf_hps.safe_embedding_lookup_sparse]:
             for call in [look_up, tf.function(look_up)]:
-                with pytest.raises(tf.errors.InvalidArgumentError, match="ids and weights differ"):
+                with pytest.raises(tf.errors.InvalidArgumentError, match=r"ids and weights differ"):
                     call(table, *args)
 
 
 def test_safe_takes_sparse_ids_of_any_rank(table, rows):
     ids = tf.SparseTensor(
-        [[0, 0, 0], [0, 0, 1], [0, 2, 0], [1, 1, 1]], tf.constant([1, 2, 3, -1], tf.int64), [2, 3, 2]
+        [[0, 0, 0], [0, 0, 1], [0, 2, 0], [1, 1, 1]],
+        tf.constant([1, 2, 3, -1], tf.int64),
+        [2, 3, 2],
     )
     expected = tf.nn.safe_embedding_lookup_sparse(tf.constant(rows), ids, combiner="sum")
     found = tf_hps.safe_embedding_lookup_sparse(table, ids, combiner="sum")
@@ -221,13 +228,12 @@ def test_ids_that_disagree_with_their_shape(table, rows):
     splits = tf.RaggedTensor.from_row_splits(
         tf.constant([1, 2], tf.int64), tf.constant([0, 1, 5], tf.int64), validate=False
     )
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        tf_hps.embedding_lookup_sparse(table, splits, None)
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        tf_hps.safe_embedding_lookup_sparse(table, splits)
+    for look_up in [tf_hps.embedding_lookup_sparse, tf_hps.safe_embedding_lookup_sparse]:
+        with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=r"5.*2|same size"):
+            look_up(table, splits, None)
     # Indices out of order.
     ids = tf.SparseTensor([[1, 0], [0, 0]], tf.constant([1, 2], tf.int64), [2, 1])
-    with pytest.raises(tf.errors.InvalidArgumentError, match="segment ids are not increasing"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"segment ids are not increasing"):
         tf_hps.embedding_lookup_sparse(table, ids, None)
     np.testing.assert_array_equal(tf_hps.embedding_lookup(table, [1]), rows[[1]])
 

@@ -25,6 +25,7 @@ import tf_hps
 loaded = tf_hps.load(sys.argv[1])
 batch = np.load(sys.argv[2])
 inputs = [tf.constant(batch[name]) for name in sorted(batch.files)]
+inputs = inputs if len(inputs) > 1 else inputs[0]
 np.save(sys.argv[3], loaded.serve(inputs) if sys.argv[4] == "serve" else loaded(inputs))
 """
 
@@ -159,14 +160,53 @@ def test_rows_in_memory_alone_are_written_into_the_export(tmp_path):
     np.testing.assert_array_equal(loaded.serve(batch), model(batch))
 
 
-def test_literal_secrets_are_refused(store, tmp_path):
-    served = tf_hps.swap_embeddings(two_table_model(), store)
+def test_tables_of_several_stores_and_of_none(tmp_path):
+    for name in ("a", "b"):
+        with tf_hps.store.StoreWriter(tmp_path / name) as writer:
+            writer.write_table(name, tf_hps.store.from_arrays(np.full((3, 2), len(name), "f4")))
+    config = tf_hps.Config(
+        deployment=f"several-{tmp_path.name}",
+        memory=tf_hps.MemoryConfig(),
+        rocksdb=tf_hps.RocksdbConfig(path=str(tmp_path / "a"), read_only=True),
+        tables={
+            "a": tf_hps.TableConfig(),
+            "b": tf_hps.TableConfig(rocksdb=tf_hps.RocksdbConfig(path=str(tmp_path / "b"))),
+            "c": tf_hps.TableConfig(embedding_dim=2, rocksdb=False),
+        },
+    )
+    ids = keras.Input((3,), dtype="int64")
+    layers = [tf_hps.layers.HpsEmbedding(config=config, table_name=name) for name in "abc"]
+    layers[2].table.insert([1], [[3.0, 4.0]])
+    model = keras.Model(ids, keras.layers.Concatenate()([layer(ids) for layer in layers]))
+    batch = np.array([[1, 2, 3]])
+    expected = np.array(model(batch))
+    tf_hps.export(model, tmp_path / "1", verbose=False)
+    stores = sorted(path.name for path in (tmp_path / "1" / "assets.extra").iterdir())
+    assert stores == ["hps", "hps-2", "hps-3"]
+    for name in ("a", "b"):
+        shutil.rmtree(tmp_path / name)
+    answer = answer_elsewhere(tmp_path / "1", [batch], tmp_path)
+    np.testing.assert_array_equal(answer, expected)
+
+
+def test_an_export_with_a_literal_secret_is_refused(store, tmp_path):
+    with tf_hps.store.StoreWriter(store) as writer:
+        writer.write_table("rows", tf_hps.store.from_arrays(np.ones((3, 2), np.float32)))
     config = tmp_path / "hps.json"
-    content = json.loads(pathlib.Path(served.get_layer("user_id").table.config_path).read_text())
-    content["redis"] = {"password": "hunter2"}
+    content = {"format_version": 1, "deployment": "secrets", "tables": {"rows": {}}}
+    content["rocksdb"] = {"path": store, "read_only": True}
     config.write_text(json.dumps(content))
-    with pytest.raises(ValueError):
-        tf_hps.layers.HpsEmbedding(config=str(config), table_name="user_id")
+    layer = tf_hps.layers.HpsEmbedding(config=str(config), table_name="rows")
+    model = keras.Sequential([keras.Input((3,), dtype="int64"), layer])
+    content["rocksdb"]["password"] = "hunter2"
+    config.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="password") as refused:
+        tf_hps.export(model, tmp_path / "1", verbose=False)
+    assert "hunter2" not in str(refused.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hps.json", "store"]
+    del content["rocksdb"]["password"]
+    config.write_text(json.dumps(content))
+    tf_hps.export(model, tmp_path / "1", verbose=False)
 
 
 def test_a_store_that_is_gone_is_named_with_the_cure(store, tmp_path):

@@ -53,7 +53,7 @@ class TestShapes:
     def test_a_handle_that_is_no_scalar_is_refused(self, op):
         with tf.Graph().as_default():
             handles = tf.compat.v1.placeholder(tf.resource, [2])
-            with pytest.raises(ValueError, match="Shape must be rank 0 but is rank 1"):
+            with pytest.raises(ValueError, match=r"Shape must be rank 0 but is rank 1"):
                 op(handles)
 
     @pytest.mark.parametrize(
@@ -72,11 +72,13 @@ class TestShapes:
     def test_other_bad_shapes_are_refused(self):
         with tf.Graph().as_default():
             handle = ops.table_handle()
-            with pytest.raises(ValueError, match="Shape must be rank 1 but is rank 0"):
+            with pytest.raises(ValueError, match=r"Shape must be rank 1 but is rank 0"):
                 ops.table_erase(handle, tf.zeros([], tf.int64))
-            with pytest.raises(ValueError, match="Shape must be rank 0 but is rank 1"):
+            with pytest.raises(ValueError, match=r"Shape must be rank 0 but is rank 1"):
                 ops.table_initialize(handle, tf.constant(["a", "b"]), "name")
-            with pytest.raises(ValueError, match="'embedding_dim' .* passed 0 less than minimum 1"):
+            with pytest.raises(
+                ValueError, match=r"'embedding_dim' .* passed 0 less than minimum 1"
+            ):
                 ops.lookup(handle, tf.zeros([2], tf.int64), 0)
 
 
@@ -198,8 +200,10 @@ class TestLookup:
 
     def test_jit_compilation_is_refused_in_words(self):
         table = filled_table([1])
-        look_up = tf.function(lambda ids: ops.lookup(table.resource_handle, ids, 4), jit_compile=True)
-        with pytest.raises(tf.errors.InvalidArgumentError, match="HpsLookup"):
+        look_up = tf.function(
+            lambda ids: ops.lookup(table.resource_handle, ids, 4), jit_compile=True
+        )
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"HpsLookup"):
             look_up(tf.constant([1]))
 
 
@@ -224,19 +228,21 @@ class TestErrors:
         ]:
             with pytest.raises(
                 tf.errors.FailedPreconditionError,
-                match='"never-initialized" holds no table: HpsTableInitialize did not run',
+                match=r'"never-initialized" holds no table: HpsTableInitialize did not run',
             ):
                 op()
 
     def test_a_handle_of_something_else(self, table):
         variable = tf.Variable(1.0)
-        with pytest.raises(tf.errors.InvalidArgumentError, match="handle's resource using the wrong type"):
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match=r"handle's resource using the wrong type"
+        ):
             ops.lookup(variable.handle, tf.constant([1]), 4)
 
     def test_another_embedding_dim(self, table):
         with pytest.raises(
             tf.errors.InvalidArgumentError,
-            match='table "movie_id" has embedding_dim 4, the lookup expects 8',
+            match=r'table "movie_id" has embedding_dim 4, the lookup expects 8',
         ):
             ops.lookup(table.resource_handle, tf.constant([1]), 8)
 
@@ -252,7 +258,9 @@ class TestErrors:
         def insert(keys, rows):
             ops.table_insert(table.resource_handle, keys, rows)
 
-        with pytest.raises(tf.errors.InvalidArgumentError, match=r"Received: keys \[3\], rows \[2,4\]"):
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match=r"Received: keys \[3\], rows \[2,4\]"
+        ):
             insert(tf.constant([1, 2, 3], tf.int64), tf.ones([2, 4]))
 
         @tf.function(input_signature=[tf.TensorSpec(None, tf.int64)])
@@ -263,26 +271,26 @@ class TestErrors:
             erase(tf.constant([[1]], tf.int64))
 
     def test_ids_of_another_type(self, table):
-        with pytest.raises((TypeError, tf.errors.InvalidArgumentError), match="float"):
+        with pytest.raises((TypeError, tf.errors.InvalidArgumentError), match=r"float"):
             ops.lookup(table.resource_handle, tf.constant([1.0]), 4)
 
     def test_another_table_for_a_handle_that_has_one(self, table):
         other = memory_config("user_id")
         with pytest.raises(
             tf.errors.FailedPreconditionError,
-            match='holds the embedding table "movie_id" .* cannot take the embedding table "user_id"',
+            match=r'holds the embedding table "movie_id" .* cannot take the embedding table "user_id"',
         ):
             ops.table_initialize(table.resource_handle, other.path(), "user_id")
         ops.table_initialize(table.resource_handle, table.config_path, "movie_id")  # the same: fine
 
     def test_an_unknown_table_lists_those_there_are(self, table):
         handle = ops.table_handle(shared_name="unknown-table")
-        with pytest.raises(tf.errors.NotFoundError, match='no table "genre".*movie_id'):
+        with pytest.raises(tf.errors.NotFoundError, match=r'no table "genre".*movie_id'):
             ops.table_initialize(handle, table.config_path, "genre")
 
     def test_a_missing_config_file(self, table):
         handle = ops.table_handle(shared_name="missing-config")
-        with pytest.raises(tf.errors.NotFoundError, match="/nowhere/hps.json"):
+        with pytest.raises(tf.errors.NotFoundError, match=r"/nowhere/hps.json"):
             ops.table_initialize(handle, "/nowhere/hps.json", "movie_id")
         ops.table_initialize(handle, table.config_path, "movie_id")  # a failed try leaves no trace
         assert ops.lookup(handle, tf.constant([1]), 4).numpy()[0, 0] == 1
@@ -290,7 +298,9 @@ class TestErrors:
     def test_ids_outside_the_vocabulary_where_that_is_an_error(self, table):
         config = memory_config(out_of_range="error", vocabulary_size=10)
         strict = filled_table(np.arange(10), config)
-        with pytest.raises(tf.errors.InvalidArgumentError, match=r"ids\[2\] = 10 is not in \[0, 10\)"):
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match=r"ids\[2\] = 10 is not in \[0, 10\)"
+        ):
             ops.lookup(strict.resource_handle, tf.constant([1, 9, 10]), 4)
         ids = tf.constant([1, 9])
         np.testing.assert_array_equal(ops.lookup(strict.resource_handle, ids, 4), rows_of([1, 9]))
@@ -321,7 +331,7 @@ def test_a_version_1_session_initializes_tables_with_the_others():
         rows = ops.lookup(table.resource_handle, tf.constant([1]), 4)
         insert = table.insert([1], [[1.0, 2.0, 3.0, 4.0]])
         with tf.compat.v1.Session() as session:
-            with pytest.raises(tf.errors.FailedPreconditionError, match="holds no table"):
+            with pytest.raises(tf.errors.FailedPreconditionError, match=r"holds no table"):
                 session.run(rows)
             session.run(tf.compat.v1.tables_initializer())
             session.run(insert)

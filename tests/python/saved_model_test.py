@@ -4,6 +4,7 @@ import gc
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -187,7 +188,7 @@ def test_dropping_a_model_while_it_is_called(tmp_path, store):
 def test_a_missing_store_is_named_when_the_model_is_loaded(tmp_path, store):
     save(tmp_path / "model", tf_hps.Table("movie_id", read_only(store, "missing")))
     shutil.move(store, tmp_path / "moved")
-    with pytest.raises(tf.errors.OpError, match=str(store)):
+    with pytest.raises(FileNotFoundError, match=str(store)):  # what the loader makes of NotFound
         tf.saved_model.load(str(tmp_path / "model"))
     shutil.move(tmp_path / "moved", store)
     loaded = tf.saved_model.load(str(tmp_path / "model"))
@@ -200,7 +201,7 @@ def test_without_the_op_library_tensorflow_names_the_op(tmp_path):
         "import sys, tensorflow as tf\ntf.saved_model.load(sys.argv[1])", tmp_path / "model"
     )
     assert done.returncode != 0
-    assert "Op type not registered 'HpsTableHandle' in binary running on" in done.stderr
+    assert re.search(r"Op type not registered 'Hps\w+' in binary running on", done.stderr)
 
 
 def test_another_tensorflow_is_an_import_error_in_words():
@@ -214,10 +215,11 @@ def test_another_tensorflow_is_an_import_error_in_words():
 
 def test_another_keras_backend_is_an_import_error_in_words():
     done = run_python(
-        "from tf_hps import _library\n_library.check_keras_backend()", KERAS_BACKEND="numpy"
+        "import keras\nkeras.backend.backend = lambda: 'jax'\n"
+        "from tf_hps import _library\n_library.check_keras_backend()"
     )
     assert done.returncode != 0
-    assert "Keras' backend here is 'numpy'" in done.stderr
+    assert "Keras' backend here is 'jax'" in done.stderr
     assert "KERAS_BACKEND=tensorflow" in done.stderr
 
 

@@ -214,6 +214,30 @@ def test_rows_that_call_reads_stay(store):
     assert served.tied is model.tied
 
 
+class Holder:
+    def __init__(self, layer):
+        self.layer = layer
+
+
+class HoldsPlainObject(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.rows = keras.layers.Embedding(7, 4, name="rows")
+        self.holder = Holder(self.rows)
+
+    def call(self, ids):
+        return self.holder.layer(ids)
+
+
+def test_a_use_that_a_swap_does_not_reach_is_in_the_report(store):
+    model = HoldsPlainObject()
+    ids = np.array([[1, 2]])
+    expected = np.array(model(ids))
+    served, report = tf_hps.swap_embeddings(model, store, return_report=True)
+    np.testing.assert_array_equal(served(ids), expected)
+    assert report.notes[0].startswith("`rows` is still called by an object")
+
+
 def test_an_unbuilt_subclass_is_refused(store):
     with pytest.raises(ValueError, match="call it once on a batch"):
         tf_hps.swap_embeddings(Dlrm(), store)

@@ -29,9 +29,7 @@ def test_it_opens_from_the_path_of_a_file(tmp_path):
 def test_insert_replaces_and_erase_brings_the_default_row_back():
     table = filled_table([1, 2])
     table.insert([2, 3, 3], rows_of([7, 8, 9]))
-    np.testing.assert_array_equal(
-        tf_hps.embedding_lookup(table, [1, 2, 3]), rows_of([1, 7, 9])
-    )
+    np.testing.assert_array_equal(tf_hps.embedding_lookup(table, [1, 2, 3]), rows_of([1, 7, 9]))
     table.erase([2, 99])
     assert tf_hps.embedding_lookup(table, [2]).numpy().tolist() == [[0, 0, 0, 0]]
     assert len(table) == 2 and table.rows_exact
@@ -57,7 +55,7 @@ def test_inserting_and_erasing_nothing():
 def test_other_keys_are_refused(keys):
     table = filled_table([1])
     for call in [lambda: table.insert(keys, rows_of([1])), lambda: table.erase(keys)]:
-        with pytest.raises(TypeError, match="`keys` are integers of at most 64 bits. Received: "):
+        with pytest.raises(TypeError, match=r"`keys` are integers of at most 64 bits. Received: "):
             call()
     assert len(table) == 1
 
@@ -178,7 +176,7 @@ def test_a_read_only_store_refuses_rows_and_goes_on(tmp_path):
     )
     table = tf_hps.Table("movie_id", read_only)
     for call in [lambda: table.insert([3], rows_of([3])), lambda: table.erase([1])]:
-        with pytest.raises(tf.errors.FailedPreconditionError, match="read-only"):
+        with pytest.raises(tf.errors.FailedPreconditionError, match=r"read-only"):
             call()
     np.testing.assert_array_equal(
         tf_hps.embedding_lookup(table, [1, 2, 3]), [*rows_of([1, 2]), [0, 0, 0, 0]]
@@ -187,33 +185,35 @@ def test_a_read_only_store_refuses_rows_and_goes_on(tmp_path):
 
 class TestErrors:
     def test_unknown_table(self):
-        with pytest.raises(LookupError, match='no table "genre" in .*hps.json.*: movie_id') as error:
+        with pytest.raises(
+            LookupError, match=r'no table "genre" in .*hps.json.*: movie_id'
+        ) as error:
             tf_hps.Table("genre", memory_config())
         assert isinstance(error.value, tf_hps.errors.NotFoundError)
 
     def test_missing_file(self, tmp_path):
-        with pytest.raises(tf_hps.errors.NotFoundError, match="hps.json"):
+        with pytest.raises(tf_hps.errors.NotFoundError, match=r"hps.json"):
             tf_hps.Table("movie_id", tmp_path / "hps.json")
 
     def test_a_table_that_is_new_needs_its_width(self):
         config = memory_config(embedding_dim=None)
-        with pytest.raises(ValueError, match="`embedding_dim` must be given"):
+        with pytest.raises(ValueError, match=r"`embedding_dim` must be given"):
             tf_hps.Table("movie_id", config)
 
     def test_a_dtype_that_rows_cannot_have(self):
-        with pytest.raises(ValueError, match="`dtype` is one of .* Received: dtype='int32'"):
+        with pytest.raises(ValueError, match=r"`dtype` is one of .* Received: dtype='int32'"):
             tf_hps.Table("movie_id", memory_config(), dtype="int32")
 
     def test_a_path_that_is_no_database(self, tmp_path):
         (tmp_path / "store").write_text("I am a file")
         config = rocksdb_config(tmp_path / "store")
-        with pytest.raises((tf_hps.errors.HpsError, ValueError), match="store"):
+        with pytest.raises((tf_hps.errors.HpsError, ValueError), match=r"store"):
             tf_hps.Table("movie_id", config)
 
     def test_a_store_of_another_dimension(self, tmp_path):
         store = tmp_path / "store"
         filled_table([1], rocksdb_config(store))
         gc.collect()
-        with pytest.raises(ValueError, match="says embedding_dim 8, its store has 4"):
+        with pytest.raises(ValueError, match=r"says embedding_dim 8, its store has 4"):
             tf_hps.Table("movie_id", rocksdb_config(store, embedding_dim=8))
         assert len(tf_hps.Table("movie_id", rocksdb_config(store))) == 1

@@ -57,7 +57,7 @@ class HpsEmbedding(keras.layers.Layer):
     )
     layer = tf_hps.layers.HpsEmbedding(config=config, table_name="movie_id")
     layer.table.insert([7, 1 << 40], [[1.0, 2.0], [3.0, 4.0]])
-    layer([[7, 1 << 40, -1]])  # [[[1, 2], [3, 4], [0, 0]]]
+    layer(np.array([[7, 1 << 40, -1]]))  # [[[1, 2], [3, 4], [0, 0]]]
     ```
     """
 

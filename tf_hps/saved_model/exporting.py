@@ -110,6 +110,8 @@ def _store_path(config_path: str, table: str) -> str | None:
     """The effective path of the table's RocksDB store; None where it has none."""
     entries = _library.load_core().explain_config(config_path)
     values = {entry["name"]: entry["value"] for entry in entries}
+    if values.get(f"tables.{table}.rocksdb", "") is None:  # This table does without.
+        return None
     return values.get(f"tables.{table}.rocksdb.path", values.get("rocksdb.path"))
 
 

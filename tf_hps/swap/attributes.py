@@ -14,7 +14,7 @@ _BOOKS = frozenset(
     """
     _tracker _trainable_variables _non_trainable_variables _layers _metrics _seed_generators _tracked
     build quantize _inbound_nodes _outbound_nodes _losses _loss_ids _losses_override _call_signature
-    """.split()  # noqa: SIM905 - a list of 30 lines says no more
+    """.split()
 )
 # Attributes by which compile and fit keep the state of one model's training.
 TRAINING = frozenset(
@@ -22,7 +22,7 @@ TRAINING = frozenset(
     compiled optimizer loss train_function test_function predict_function history stop_training
     _compile_config _compile_loss _compile_metrics _compiled_trainable_state _loss_tracker
     _eval_epoch_iterator _jit_compile _run_eagerly
-    """.split()  # noqa: SIM905
+    """.split()
 )
 
 

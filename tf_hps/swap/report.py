@@ -102,8 +102,11 @@ def swap_report(model: keras.Layer) -> SwapReport:
 
     Example:
 
-    >>> served = tf_hps.swap_embeddings(model, store="store")
-    >>> print(tf_hps.swap_report(served))
+    ```python
+    model = keras.Sequential([keras.Input((3,), dtype="int32"), keras.layers.Embedding(1000, 8)])
+    served = tf_hps.swap_embeddings(model, store=tempfile.mkdtemp())
+    print(tf_hps.swap_report(served))
+    ```
     """
     if model not in _reports:
         raise ValueError(

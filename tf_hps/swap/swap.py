@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
 from tf_hps.config import Config, MemoryConfig, RocksdbConfig, TableConfig
 from tf_hps.layers import HpsEmbedding
+from tf_hps.progress import Progress
 from tf_hps.store import StoreWriter, row_formats
+from tf_hps.swap.call_watch import watch_calls
 from tf_hps.swap.copy_layer import CannotCopy
 from tf_hps.swap.embedding_rows import EmbeddingRows
 from tf_hps.swap.plan import Move, SwapPlan, plan_swap
@@ -24,7 +26,7 @@ def swap_embeddings(
     deployment: str = "default",
     min_rows: int = 0,
     row_format: str | None = None,
-    memory: MemoryConfig | None = None,
+    memory: MemoryConfig | Literal[False] | None = None,
     read_only: bool = True,
     out_of_range: str = "default_row",
     default_row: str | list[float] | dict[str, int] = "zeros",
@@ -52,7 +54,8 @@ def swap_embeddings(
         min_rows: Embeddings with fewer rows stay in the model. Defaults to 0.
         row_format: How rows are stored: `"float32"`, `"float16"`, `"bfloat16"` or `"int8"`. Defaults to
             `None`: so that they stay as they are.
-        memory: The memory tier before the store. Defaults to `None`: one that holds all rows.
+        memory: The memory tier before the store; `False` for none. Defaults to `None`: one that holds all
+            rows.
         read_only: Whether the store is opened for reading only, by any number of processes. `False` lets
             this process insert rows. Defaults to `True`.
         out_of_range: What ids outside of the vocabulary get: `"default_row"`, `"error"` as in TensorFlow on
@@ -72,7 +75,7 @@ def swap_embeddings(
     )
     served = tf_hps.swap_embeddings(model, store=tempfile.mkdtemp())
     print(tf_hps.swap_report(served))
-    served.predict([[1, 2, 999]])
+    served.predict(np.array([[1, 2, 999]]))
     ```
     """
     check_keras_3(model)
@@ -85,7 +88,7 @@ def swap_embeddings(
     generations = _write_rows(plan, store)
     config = Config(
         deployment=deployment,
-        memory=memory if memory is not None else MemoryConfig(),
+        memory=MemoryConfig() if memory is None else memory or None,
         rocksdb=RocksdbConfig(path=store, read_only=read_only),
         tables={
             move.table: TableConfig(
@@ -103,9 +106,10 @@ def swap_embeddings(
     replace = LayerReplacer(targets, lambda layer: _lookup(moves[id(layer)], config), in_place)
     served = replace(model)
     notes = list(plan.notes)
-    if served is not model or in_place:
+    if plan.moves:
         note = compile_like(served, model)
         notes += [note] if note else []
+        notes += _still_used(served, targets)
     report = make_report(plan, store, generations, notes)
     remember(served, report)
     return (served, report) if return_report else served
@@ -135,17 +139,25 @@ def _check_copyable(model: Any, targets: list[Any], in_place: bool) -> None:
 
 
 def _write_rows(plan: SwapPlan, store: str) -> dict[str, str]:
-    if not plan.moves:
-        return {}
-    with StoreWriter(store) as writer:
-        return {
-            move.table: writer.write_table(
-                move.table,
-                EmbeddingRows(move.layer, move.row_format, move.autocast),
-                move.row_format,
-            )
-            for move in plan.moves
-        }
+    generations: dict[str, str] = {}
+    if plan.moves:
+        with StoreWriter(store) as writer:
+            for move in plan.moves:
+                rows = EmbeddingRows(move.layer, move.row_format, move.autocast)
+                with Progress(move.table) as progress:
+                    generations[move.table] = writer.write_table(
+                        move.table, rows, move.row_format, progress
+                    )
+    return generations
+
+
+def _still_used(served: Any, moved: list[Any]) -> list[str]:
+    return [
+        f"`{layer.name}` is still called by an object that a swap does not look into: its rows are in the "
+        "table, and in the model too"
+        for layer, usage in zip(moved, watch_calls(served, moved) or [], strict=False)
+        if usage.autocast or usage.read_outside
+    ]
 
 
 def _lookup(move: Move, config: Config) -> HpsEmbedding:
