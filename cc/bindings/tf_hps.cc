@@ -15,7 +15,7 @@
 #include "cc/common/config.h"
 #include "cc/common/exceptions.h"
 #include "cc/common/row_codec.h"
-#include "cc/hierarchy/embedding_table.h"
+#include "cc/hierarchy/table_handle.h"
 #include "cc/hierarchy/table_registry.h"
 #include "cc/storage/rocksdb_databases.h"
 #include "cc/update/update_batch.h"
@@ -23,11 +23,11 @@
 #include "rocksdb/version.h"
 
 struct tf_hps_table {
-  std::shared_ptr<tf_hps::EmbeddingTable> table;
+  std::shared_ptr<tf_hps::TableHandle> table;
 };
 
 struct tf_hps_scanner {
-  std::shared_ptr<tf_hps::EmbeddingTable> table;  // held: the scanner reads its stores
+  std::shared_ptr<tf_hps::TableHandle> table;  // held: the scanner reads its stores
   std::unique_ptr<tf_hps::RowScanner> scanner;
   tf_hps::RowBlock block;
 };
@@ -63,13 +63,13 @@ absl::Status CheckCount(const EmbeddingTable& table, size_t n) {
                                                  " keys at a time. Received: ", n));
 }
 
-absl::Status Lookup(EmbeddingTable* table, const int64_t* keys, size_t n, float* rows) {
-  if (absl::Status status = CheckCount(*table, n); !status.ok()) return status;
-  const RowSink sink = table->SinkFor(ElementType::kFloat32, rows);
-  if (!table->ChecksRange()) return table->Find({keys, n}, sink);
+absl::Status Lookup(const TableHandle& table, const int64_t* keys, size_t n, float* rows) {
+  if (absl::Status status = CheckCount(table.table(), n); !status.ok()) return status;
+  const RowSink sink = table.SinkFor(ElementType::kFloat32, rows);
+  if (!table.ChecksRange()) return table.table().Find({keys, n}, sink);
   std::vector<Key> checked(keys, keys + n);
-  if (absl::Status status = table->CheckRange(absl::MakeSpan(checked)); !status.ok()) return status;
-  return table->Find(checked, sink);
+  if (absl::Status status = table.CheckRange(absl::MakeSpan(checked)); !status.ok()) return status;
+  return table.table().Find(checked, sink);
 }
 
 absl::Status FindRaw(const EmbeddingTable& table, const int64_t* keys, size_t n, uint8_t* rows,
@@ -129,38 +129,39 @@ char* tf_hps_table_spec(const tf_hps_table* table, char** json) {
 }
 
 char* tf_hps_table_lookup(tf_hps_table* table, const int64_t* keys, size_t n, float* rows) {
-  return Run([&] { return Lookup(table->table.get(), keys, n, rows); });
+  return Run([&] { return Lookup(*table->table, keys, n, rows); });
 }
 
 char* tf_hps_table_find(tf_hps_table* table, const int64_t* keys, size_t n, uint8_t* rows,
                         uint8_t* found) {
-  return Run([&] { return FindRaw(*table->table, keys, n, rows, found); });
+  return Run([&] { return FindRaw(table->table->table(), keys, n, rows, found); });
 }
 
 char* tf_hps_table_insert(tf_hps_table* table, const int64_t* keys, size_t n, const uint8_t* rows) {
   return Run([&] {
-    return table->table->Apply({{keys, n}, RowsView(rows, table->table->spec().row_bytes()), {}});
+    return table->table->table().Apply(
+        {{keys, n}, RowsView(rows, table->table->spec().row_bytes()), {}});
   });
 }
 
 char* tf_hps_table_erase(tf_hps_table* table, const int64_t* keys, size_t n) {
   return Run([&] {
-    return table->table->Apply(
+    return table->table->table().Apply(
         {{}, RowsView(nullptr, table->table->spec().row_bytes()), {keys, n}});
   });
 }
 
 char* tf_hps_table_stats(tf_hps_table* table, char** json) {
-  return Run([&] { return HandOut(table->table->Stats(), json); });
+  return Run([&] { return HandOut(table->table->table().Stats(), json); });
 }
 
 char* tf_hps_table_wait_for_preload(tf_hps_table* table) {
-  return Run([&] { return table->table->WaitForPreload(); });
+  return Run([&] { return table->table->table().WaitForPreload(); });
 }
 
 char* tf_hps_table_wait_for_promotions(tf_hps_table* table) {
   return Run([&] {
-    table->table->WaitForPromotions();
+    table->table->table().WaitForPromotions();
     return absl::OkStatus();
   });
 }
@@ -168,7 +169,7 @@ char* tf_hps_table_wait_for_promotions(tf_hps_table* table) {
 char* tf_hps_scanner_open(tf_hps_table* table, int64_t first, int64_t last,
                           tf_hps_scanner** scanner) {
   return Run([&] {
-    auto opened = table->table->NewScanner(first, last);
+    auto opened = table->table->table().NewScanner(first, last);
     if (opened.ok()) *scanner = new tf_hps_scanner{table->table, *std::move(opened), {}};
     return opened.status();
   });

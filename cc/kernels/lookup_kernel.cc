@@ -31,8 +31,8 @@ constexpr int64_t kMinKeysPerShard = 512;
 
 // One call of the op: ids as keys, the output as a sink, and what nobody answered yet.
 struct Call {
-  std::shared_ptr<EmbeddingTable> table;  // held: the handle may be destroyed meanwhile
-  Tensor copied_keys;                     // owns them where they are not the ids themselves
+  std::shared_ptr<TableHandle> table;  // held: the handle may be destroyed meanwhile
+  Tensor copied_keys;                  // owns them where they are not the ids themselves
   absl::Span<const Key> keys;
   RowSink sink;
   Pending pending;
@@ -45,7 +45,7 @@ absl::Status FindInMemory(OpKernelContext* ctx, Call* call) {
   const int64_t shards = std::min<int64_t>(workers->num_threads, n / kMinKeysPerShard);
   if (shards <= 1) {
     call->pending = Pending::All(n);
-    return call->table->FindInMemory(call->keys, call->sink, &call->pending);
+    return call->table->table().FindInMemory(call->keys, call->sink, &call->pending);
   }
 
   std::vector<Pending> pending(shards);
@@ -55,7 +55,7 @@ absl::Status FindInMemory(OpKernelContext* ctx, Call* call) {
     for (int64_t i = first; i < last; ++i) {
       pending[i] = Pending::Range(n * i / shards, n * (i + 1) / shards);
       absl::Status found = CatchExceptions(
-          [&] { return call->table->FindInMemory(call->keys, call->sink, &pending[i]); });
+          [&] { return call->table->table().FindInMemory(call->keys, call->sink, &pending[i]); });
       MutexLock lock(&mutex);
       status.Update(std::move(found));
     }
@@ -95,7 +95,7 @@ class Lookup {
 
   static absl::Status Finish(Call* call) {
     return CatchExceptions(
-        [&] { return call->table->FindInStores(call->keys, call->sink, &call->pending); });
+        [&] { return call->table->table().FindInStores(call->keys, call->sink, &call->pending); });
   }
 
  private:
@@ -103,7 +103,7 @@ class Lookup {
     auto table = TableOfInput(ctx);
     if (!table.ok()) return table.status();
     call->table = *std::move(table);
-    call->table->CountLookup();
+    call->table->table().CountLookup();
     const TableSpec& spec = call->table->spec();
     if (spec.embedding_dim != embedding_dim_) {
       return absl::InvalidArgumentError(absl::StrCat("table \"", spec.name, "\" has embedding_dim ",

@@ -36,7 +36,7 @@ class TableInitializeOp : public OpKernel {
     OP_REQUIRES(ctx, tensorflow::TensorShapeUtils::IsScalar(path.shape()),
                 absl::InvalidArgumentError(absl::StrCat(
                     "`config_path` is a scalar. Received: shape ", path.shape().DebugString())));
-    std::shared_ptr<EmbeddingTable> table;
+    std::shared_ptr<TableHandle> table;
     OP_REQUIRES_OK(ctx, CatchExceptions([&] {
                      auto opened =
                          TableRegistry::Get().Open(path.scalar<tensorflow::tstring>()(), name_);
@@ -52,7 +52,7 @@ class TableInitializeOp : public OpKernel {
                    return absl::OkStatus();
                  }));
     OP_REQUIRES(
-        ctx, resource->table() == table,
+        ctx, &resource->table()->table() == &table->table(),
         absl::FailedPreconditionError(absl::StrCat(
             "the table handle \"", tensorflow::HandleFromInput(ctx, 0).name(), "\" holds the ",
             resource->DebugString(), " and cannot take the ", Describe(*table))));
@@ -82,7 +82,7 @@ class TableInsertOp : public OpKernel {
                 absl::InvalidArgumentError(absl::StrCat(
                     "table \"", spec.name, "\": keys have shape [n], rows [n, ", spec.embedding_dim,
                     "]. Received: keys ", keys.DebugString(), ", rows ", rows.DebugString())));
-    OP_REQUIRES_OK(ctx, CatchExceptions([&] { return Insert(ctx, table->get()); }));
+    OP_REQUIRES_OK(ctx, CatchExceptions([&] { return Insert(ctx, &(*table)->table()); }));
   }
 
  private:
@@ -121,11 +121,12 @@ class TableEraseOp : public OpKernel {
                     "table \"", (*table)->spec().name,
                     "\": keys have shape [n]. Received: ", keys.shape().DebugString())));
     const auto erased = keys.flat<int64_t>();
-    OP_REQUIRES_OK(ctx, CatchExceptions([&] {
-                     return (*table)->Apply({{},
-                                             RowsView(nullptr, (*table)->spec().row_bytes()),
-                                             {erased.data(), static_cast<size_t>(erased.size())}});
-                   }));
+    OP_REQUIRES_OK(
+        ctx, CatchExceptions([&] {
+          return (*table)->table().Apply({{},
+                                          RowsView(nullptr, (*table)->spec().row_bytes()),
+                                          {erased.data(), static_cast<size_t>(erased.size())}});
+        }));
   }
 };
 
@@ -139,7 +140,7 @@ class TableStatsOp : public OpKernel {
     Tensor* stats = nullptr;
     OP_REQUIRES_OK(ctx, ctx->allocate_output(0, TensorShape({}), &stats));
     OP_REQUIRES_OK(ctx, CatchExceptions([&] {
-                     stats->scalar<tensorflow::tstring>()() = (*table)->Stats().dump();
+                     stats->scalar<tensorflow::tstring>()() = (*table)->table().Stats().dump();
                      return absl::OkStatus();
                    }));
   }

@@ -6,14 +6,14 @@
 
 namespace tf_hps {
 
-std::string Describe(const EmbeddingTable& table) {
+std::string Describe(const TableHandle& table) {
   const TableSpec& spec = table.spec();
   return absl::StrCat("embedding table \"", spec.name, "\" of deployment \"", spec.deployment,
                       "\", generation ", spec.generation, ", ", spec.embedding_dim, " x ",
                       RowFormatName(spec.row_format));
 }
 
-absl::StatusOr<std::shared_ptr<EmbeddingTable>> TableOfInput(tensorflow::OpKernelContext* ctx) {
+absl::StatusOr<std::shared_ptr<TableHandle>> TableOfInput(tensorflow::OpKernelContext* ctx) {
   const tensorflow::ResourceHandle& handle = tensorflow::HandleFromInput(ctx, 0);
   tensorflow::core::RefCountPtr<TableResource> resource;
   const absl::Status status = tensorflow::LookupResource(ctx, handle, &resource);

@@ -8,7 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "cc/common/row_format.h"
-#include "cc/hierarchy/embedding_table.h"
+#include "cc/hierarchy/table_handle.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/resource_base.h"
 #include "tensorflow/core/framework/types.pb.h"
@@ -16,23 +16,23 @@
 namespace tf_hps {
 
 // A table's identity and its rows' form, for messages.
-std::string Describe(const EmbeddingTable& table);
+std::string Describe(const TableHandle& table);
 
 // A table under a handle's name in TensorFlow's resource manager. It exists from HpsTableInitialize
 // on, until the handle is destroyed or the session's devices are; a call in flight holds the table.
 class TableResource : public tensorflow::ResourceBase {
  public:
-  explicit TableResource(std::shared_ptr<EmbeddingTable> table) : table_(std::move(table)) {}
+  explicit TableResource(std::shared_ptr<TableHandle> table) : table_(std::move(table)) {}
 
-  const std::shared_ptr<EmbeddingTable>& table() const { return table_; }
+  const std::shared_ptr<TableHandle>& table() const { return table_; }
   std::string DebugString() const override { return Describe(*table_); }
 
  private:
-  const std::shared_ptr<EmbeddingTable> table_;
+  const std::shared_ptr<TableHandle> table_;
 };
 
 // The table under input 0 of `ctx`; FailedPrecondition before HpsTableInitialize.
-absl::StatusOr<std::shared_ptr<EmbeddingTable>> TableOfInput(tensorflow::OpKernelContext* ctx);
+absl::StatusOr<std::shared_ptr<TableHandle>> TableOfInput(tensorflow::OpKernelContext* ctx);
 
 // DT_FLOAT, DT_HALF or DT_BFLOAT16: the op definitions allow no other.
 ElementType ElementTypeOf(tensorflow::DataType dtype);
