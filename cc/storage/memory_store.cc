@@ -76,8 +76,9 @@ class MemoryStore : public EmbeddingStore {
   bool FindAgain(KeyIndex* index, SetProbe probe, const RowSink& sink, uint32_t position,
                  Pending* pending) const;
 
+  // By one row more than it is for: updates of a table that just fits must not make it grow.
   bool OutgrowsIndex(const KeyIndex& index) const {
-    return slab_->rows() >= index.rows() && index.rows() < slab_->capacity();
+    return slab_->rows() > index.rows() && index.rows() < slab_->capacity();
   }
   absl::Status GrowIndex();
   // Calls write(writer, i) for i in [0, n), beside other writers.
@@ -160,19 +161,21 @@ void MemoryStore::FindAndTouch(absl::Span<const Key> keys, const RowSink& sink, 
   pending->Assign(std::move(left));
 }
 
-// One position, for certain: a key that is neither in the first home nor in the second nor in the
-// overflow is not stored if its first home was not written meanwhile, since who moves a key writes
-// its first home.
+// One position, for certain: a key that was found in neither home nor in the overflow is not stored
+// if neither home was written meanwhile. Who moves a key writes its first home, and who writes to a
+// set for another key makes probes of it fail.
 bool MemoryStore::FindAgain(KeyIndex* index, SetProbe probe, const RowSink& sink, uint32_t position,
                             Pending* pending) const {
   const Key key = probe.keys[position];
-  const KeySet& home = index->sets()[index->FirstHomeOf(key)];
+  const KeySet& first_home = index->sets()[index->FirstHomeOf(key)];
+  const KeySet& second_home = index->sets()[index->SecondHomeOf(key)];
   probe.positions = &position;
   probe.n = 1;
   probe.ways = nullptr;
   for (;;) {
-    const uint32_t head = home.head.load(std::memory_order_acquire);
-    if ((head & KeySet::kLocked) != 0) {
+    const uint32_t first_head = first_home.head.load(std::memory_order_acquire);
+    const uint32_t second_head = second_home.head.load(std::memory_order_acquire);
+    if (((first_head | second_head) & KeySet::kLocked) != 0) {
       std::this_thread::yield();
       continue;
     }
@@ -189,7 +192,10 @@ bool MemoryStore::FindAgain(KeyIndex* index, SetProbe probe, const RowSink& sink
     const auto put = [&](uint32_t row) { sink.Put(position, slab_->row(row)); };
     if (index->overflow().With(key, put)) return true;
     std::atomic_thread_fence(std::memory_order_acquire);
-    if (home.head.load(std::memory_order_relaxed) == head) return false;
+    if (first_home.head.load(std::memory_order_relaxed) == first_head &&
+        second_home.head.load(std::memory_order_relaxed) == second_head) {
+      return false;
+    }
   }
 }
 
