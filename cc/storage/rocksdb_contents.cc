@@ -30,9 +30,9 @@ absl::StatusOr<std::vector<std::string>> ListColumnFamilies(const std::string& p
   RocksdbError error;
   size_t count = 0;
   char** const names = rocksdb_list_column_families(options, path.c_str(), &count, error.out());
-  if (error) return RocksdbStatus(RocksdbStoreName(path), error.text());
   std::vector<std::string> result(names, names + count);
-  rocksdb_list_column_families_destroy(names, count);
+  rocksdb_list_column_families_destroy(names, count);  // after an error too
+  if (error) return RocksdbStatus(RocksdbStoreName(path), error.text());
   return result;
 }
 

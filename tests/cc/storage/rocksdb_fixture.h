@@ -32,7 +32,7 @@ class RawStore {
                                            error.out()));
     if (error) ADD_FAILURE() << error.text();
     for (auto* handle : handles) handles_.emplace_back(handle);
-    if (!none) rocksdb_list_column_families_destroy(names, count);
+    rocksdb_list_column_families_destroy(names, count);
   }
 
   void PutRecord(const std::string& key, const std::string& value) {
