@@ -19,7 +19,9 @@ def table_handle(shared_name: str = "", container: str = "") -> tf.Tensor:
     return _ops.hps_table_handle(shared_name=shared_name, container=container)
 
 
-def table_initialize(handle: tf.Tensor, config_path: tf.Tensor | str, table: str) -> tf.Operation | None:
+def table_initialize(
+    handle: tf.Tensor, config_path: tf.Tensor | str, table: str
+) -> tf.Operation | None:
     """Opens, or attaches to, a table of the hps.json at `config_path`."""
     return _ops.hps_table_initialize(handle, config_path, table=table)
 
