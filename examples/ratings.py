@@ -28,12 +28,12 @@ def read(path: pathlib.Path) -> Ratings:
         missing = [name for name in wanted if name not in (rows.fieldnames or [])]
         if missing:
             raise ValueError(f"{path} has no column {missing}; its columns are {rows.fieldnames}")
-        columns = list(zip(*((row[name] for name in wanted) for row in rows), strict=True))
-    if not columns:
+        lines = [[float(row[name]) for name in wanted] for row in rows]
+    if not lines:
         raise ValueError(f"{path} has no ratings")
-    users, movies, ratings = columns
+    users, movies, ratings = np.array(lines).T  # float64 holds every id up to 2^53
     return Ratings(
-        np.array(users, np.int64), np.array(movies, np.int64), np.array(ratings, np.float32)
+        users.astype(np.int64), movies.astype(np.int64), np.ascontiguousarray(ratings, np.float32)
     )
 
 

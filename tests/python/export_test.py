@@ -250,7 +250,6 @@ def test_two_generations_in_one_process_answer_as_alone(store, tmp_path):
     batch = two_table_batch()
     models = [two_table_model(seed) for seed in (1, 2)]
     for number, model in enumerate(models):
-        # A store of its own for the first, the same store again for the second: both must do.
         served = tf_hps.swap_embeddings(model, store)
         tf_hps.export(served, tmp_path / str(number), verbose=False)
     loaded = [tf_hps.load(tmp_path / str(number)) for number in range(2)]

@@ -94,16 +94,17 @@ class RawStore {
 constexpr bool kReadOnly = true;
 constexpr bool kReadWrite = false;
 
-// Table movie_id of 4 float32 through the registered backend.
+// Table movie_id of float32 through the registered backend.
 inline absl::StatusOr<std::unique_ptr<EmbeddingStore>> OpenTable(const std::string& path,
                                                                  bool read_only,
-                                                                 const std::string& generation) {
+                                                                 const std::string& generation,
+                                                                 int64_t embedding_dim = 4) {
   for (const StoreBackend& backend : StoreBackends()) {
     if (backend.kind != "rocksdb") continue;
     TableSpec spec;
     spec.name = "movie_id";
     spec.generation = generation;
-    spec.embedding_dim = 4;
+    spec.embedding_dim = embedding_dim;
     return backend.open(spec, {{"path", path}, {"read_only", read_only}});
   }
   return absl::InternalError("no backend rocksdb");
