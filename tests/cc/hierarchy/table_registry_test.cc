@@ -87,6 +87,29 @@ TEST_F(TableRegistryTest, WhoAttachesKeepsItsOwnDefaultRow) {
   EXPECT_THAT(Find(*b, 1), ElementsAre(5, 6));
 }
 
+// Lookup kernels ask it when they are made: a disk is waited for on threads of our own.
+TEST_F(TableRegistryTest, TablesWaitWhenMemoryCannotHoldThem) {
+  const auto in_memory = MustOpen(Config("memory.json", InMemory(2)));
+  EXPECT_FALSE(TableRegistry::Get().AnyTableWaits());
+
+  nlohmann::json config = OnDisk(false);
+  config["deployment"] = "preloaded";
+  auto on_disk = MustOpen(Config("disk.json", config));
+  for (Key key = 0; key < 100; ++key) Insert(*on_disk, key, 1, 2);
+  EXPECT_FALSE(TableRegistry::Get().AnyTableWaits());
+  on_disk.reset();
+
+  config["memory"]["preload"] = false;
+  on_disk = MustOpen(Config("disk.json", config));
+  EXPECT_TRUE(TableRegistry::Get().AnyTableWaits());
+  on_disk.reset();
+  EXPECT_FALSE(TableRegistry::Get().AnyTableWaits());
+
+  config.erase("memory");
+  on_disk = MustOpen(Config("disk.json", config));
+  EXPECT_TRUE(TableRegistry::Get().AnyTableWaits());
+}
+
 TEST_F(TableRegistryTest, ATableEndsWithItsLastHolder) {
   const std::string path = Config("a.json", InMemory(2));
   auto table = MustOpen(path);
