@@ -16,12 +16,13 @@ class CMakeBuild(build_ext):
     """Runs CMake once for all extensions: it knows what belongs to what."""
 
     def run(self) -> None:
-        if self.editable_mode or self.inplace:
+        given = os.environ.get("CMAKE_BUILD_FOLDER")
+        if given or self.editable_mode or self.inplace:
             # The folder `./run build` uses: after it there is nothing left to do here.
-            build, output = ROOT / "build/release", ROOT / "tf_hps"
+            build, output = ROOT / (given or "build/release"), ROOT / "tf_hps"
         else:
-            tag = f"{sys.implementation.cache_tag}"
-            build, output = ROOT / "build" / f"package-{tag}", ROOT / "build" / f"package-{tag}/lib"
+            build = ROOT / "build" / f"package-{sys.implementation.cache_tag}"
+            output = build / "lib"
         configure = [
             *("cmake", "-S", str(ROOT), "-B", str(build), "-G", "Ninja"),
             f"-DPython_EXECUTABLE={sys.executable}",
@@ -34,7 +35,7 @@ class CMakeBuild(build_ext):
             ["cmake", "--build", str(build), "--target", "tf_hps_ops", "_core", "-j", jobs],
             check=True,
         )
-        if output != ROOT / "tf_hps":
+        if not self.editable_mode and not self.inplace:
             prefix = pathlib.Path(self.build_lib).resolve()
             install = ["cmake", "--install", str(build), "--component", "python", "--strip"]
             subprocess.run([*install, "--prefix", str(prefix)], check=True)

@@ -26,7 +26,13 @@ TENSORFLOW_LIBRARIES = ["libtensorflow_framework.so.2", "libtensorflow_cc.so.2",
 
 
 def build(folder: pathlib.Path, jobs: str, cmake: str) -> pathlib.Path:
-    environment = os.environ | {"CMAKE_BUILD_PARALLEL_LEVEL": jobs, "CMAKE_ARGS": cmake}
+    for stale in (ROOT / "build").glob("lib.*"):  # setuptools packs whatever it finds there
+        shutil.rmtree(stale)
+    environment = os.environ | {
+        "CMAKE_BUILD_PARALLEL_LEVEL": jobs,
+        "CMAKE_ARGS": cmake,
+        "CMAKE_BUILD_FOLDER": "build/release",
+    }
     command = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps"]
     subprocess.run([*command, "-w", str(folder), str(ROOT)], check=True, env=environment)
     (wheel,) = folder.glob("*.whl")
