@@ -4,10 +4,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// The op library's one door besides TensorFlow's registrations: plain C, so that the Python bindings
-// (and other languages') see the process's tables whatever C++ ABI they are built with. Thread-safe.
-// Functions that can fail return null on success, else a message "CODE: text" to be freed with
-// tf_hps_free. Strings that are handed out are freed with tf_hps_free too.
+// The op library's one door besides TensorFlow's registrations: plain C, so that the Python
+// bindings (and other languages') see the process's tables whatever C++ ABI they are built with.
+// Thread-safe. Functions that can fail return null on success, else a message "CODE: text" to be
+// freed with tf_hps_free. Strings that are handed out are freed with tf_hps_free too.
 
 #ifdef __cplusplus
 extern "C" {
@@ -26,10 +26,11 @@ TF_HPS_API void tf_hps_table_close(tf_hps_table* table);
 // {"deployment", "name", "generation", "embedding_dim", "row_format", "row_bytes"}
 TF_HPS_API char* tf_hps_table_spec(const tf_hps_table* table, char** json);
 // rows: n * embedding_dim float32, default rows for unknown keys, as the op does it.
-TF_HPS_API char* tf_hps_table_lookup(tf_hps_table* table, const int64_t* keys, size_t n, float* rows);
+TF_HPS_API char* tf_hps_table_lookup(tf_hps_table* table, const int64_t* keys, size_t n,
+                                     float* rows);
 // rows: n * row_bytes as stored, found: n bytes.
-TF_HPS_API char* tf_hps_table_find(tf_hps_table* table, const int64_t* keys, size_t n, uint8_t* rows,
-                                   uint8_t* found);
+TF_HPS_API char* tf_hps_table_find(tf_hps_table* table, const int64_t* keys, size_t n,
+                                   uint8_t* rows, uint8_t* found);
 TF_HPS_API char* tf_hps_table_insert(tf_hps_table* table, const int64_t* keys, size_t n,
                                      const uint8_t* rows);
 TF_HPS_API char* tf_hps_table_erase(tf_hps_table* table, const int64_t* keys, size_t n);
@@ -52,8 +53,8 @@ TF_HPS_API char* tf_hps_check_config(const char* text, const char* folder);
 TF_HPS_API char* tf_hps_config_schema(char** json);
 
 // Decodes n stored rows to float32 and encodes float32 rows, e.g. "int8".
-TF_HPS_API char* tf_hps_decode_rows(const char* row_format, int64_t embedding_dim, const uint8_t* rows,
-                                    size_t n, float* elements);
+TF_HPS_API char* tf_hps_decode_rows(const char* row_format, int64_t embedding_dim,
+                                    const uint8_t* rows, size_t n, float* elements);
 TF_HPS_API char* tf_hps_encode_rows(const char* row_format, int64_t embedding_dim,
                                     const float* elements, size_t n, uint8_t* rows);
 

@@ -2,6 +2,7 @@
 #define TF_HPS_CC_COMMON_CONFIG_H_
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -32,9 +33,10 @@ namespace tf_hps {
 //
 // Effective values: hps.json < the file named in TF_HPS_CONFIG (same form, any part of it) <
 // TF_HPS_<SECTION>_<FIELD> in the environment (e.g. TF_HPS_MEMORY_CAPACITY_BYTES; for all tables).
+// A null takes a tier, or what a lower layer said about a field, away.
 inline constexpr int kConfigFormatVersion = 1;
 
-enum class FieldType { kBool, kInt, kNumber, kString, kPath, kSecret };
+enum class FieldType { kBool, kInt, kNumber, kString, kPath, kSecret, kDefaultRow };
 
 // One option of a section: a row in a table beside the struct it fills.
 struct ConfigField {
@@ -46,6 +48,7 @@ struct ConfigField {
   std::vector<std::string> choices = {};
   // kInt, kNumber: smallest allowed. NaN and infinities never are.
   double minimum = 0;
+  double maximum = std::numeric_limits<double>::infinity();
 };
 // A kSecret field `password` exists as `password_file` and `password_env` only; a literal is
 // refused. A kPath field is relative to the folder of the file that names it.
@@ -83,6 +86,10 @@ struct DeploymentConfig {
 absl::StatusOr<DeploymentConfig> LoadConfig(const std::string& path);
 // The same checks on a text without a file; relative paths are relative to `folder`. For exports.
 absl::StatusOr<DeploymentConfig> ParseConfig(const std::string& text, const std::string& folder);
+
+// The fields that are known, with type, default and help, those of each registered section too:
+// {"format_version", "fields": [...], "sections": {"memory": [...]}, "table_fields": [...]}.
+nlohmann::json ConfigSchema();
 
 // The effective values with their origins, for `tf-hps config`: a list of
 // {"name": "memory.capacity_bytes", "value": ..., "origin": "hps.json" | "default" | "TF_HPS_CONFIG

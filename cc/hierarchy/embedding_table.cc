@@ -13,18 +13,6 @@
 namespace tf_hps {
 namespace {
 
-RowFormat PlainFormat(ElementType type) {
-  switch (type) {
-    case ElementType::kFloat32:
-      return RowFormat::kFloat32;
-    case ElementType::kFloat16:
-      return RowFormat::kFloat16;
-    case ElementType::kBfloat16:
-      return RowFormat::kBfloat16;
-  }
-  return RowFormat::kFloat32;
-}
-
 // Writes stored rows as they are.
 RowSink RawSink(uint8_t* rows, size_t row_bytes) {
   RowSink sink;
@@ -45,8 +33,7 @@ std::string Described(const TableSpec& spec) { return absl::StrCat("table \"", s
 
 }  // namespace
 
-EmbeddingTable::EmbeddingTable(TableSpec spec, TableConfig config)
-    : spec_(std::move(spec)), config_(std::move(config)) {}
+EmbeddingTable::EmbeddingTable(TableSpec spec) : spec_(std::move(spec)) {}
 
 // The preloader and the promoter end before the stores they write to.
 EmbeddingTable::~EmbeddingTable() {
@@ -56,7 +43,7 @@ EmbeddingTable::~EmbeddingTable() {
 
 absl::StatusOr<std::shared_ptr<EmbeddingTable>> EmbeddingTable::Open(TableSpec spec,
                                                                      const TableConfig& config) {
-  std::shared_ptr<EmbeddingTable> table(new EmbeddingTable(std::move(spec), config));
+  std::shared_ptr<EmbeddingTable> table(new EmbeddingTable(std::move(spec)));
   bool preload = false;
   for (const StoreBackend& backend : StoreBackends()) {
     const auto section = config.sections.find(backend.kind);
@@ -77,7 +64,6 @@ absl::StatusOr<std::shared_ptr<EmbeddingTable>> EmbeddingTable::Open(TableSpec s
         absl::StrCat(Described(table->spec_),
                      " has no tier: its deployment has neither a memory nor a rocksdb section"));
   }
-  if (absl::Status status = table->ResolveDefaultRow(); !status.ok()) return status;
   table->promoter_ = std::make_unique<RowPromoter>(table->spec_.row_bytes());
   if (preload && table->memory_tiers_ < table->tiers_.size()) {
     table->preloader_ = std::make_unique<StorePreloader>(
@@ -85,73 +71,6 @@ absl::StatusOr<std::shared_ptr<EmbeddingTable>> EmbeddingTable::Open(TableSpec s
         &table->stamps_, &table->apply_mutex_);
   }
   return table;
-}
-
-absl::Status EmbeddingTable::ResolveDefaultRow() {
-  const int64_t dim = spec_.embedding_dim;
-  std::vector<uint8_t> stored(dim * sizeof(float));
-  DecodeRow decode[3];
-  for (int t = 0; t < 3; ++t) {
-    decode[t] = SelectDecodeRow(RowFormat::kFloat32, static_cast<ElementType>(t), SelectedCpuIsa());
-  }
-  const nlohmann::json& wanted = config_.default_row;
-  if (wanted.is_object()) {
-    const Key id = wanted.at("id").get<Key>();
-    stored.resize(spec_.row_bytes());
-    bool found = false;
-    if (absl::Status status = FindRaw({&id, 1}, stored.data(), &found); !status.ok()) return status;
-    if (!found) {
-      return absl::InvalidArgumentError(absl::StrCat(Described(spec_), ": `default_row` names id ",
-                                                     id, ", which the table does not hold"));
-    }
-    for (int t = 0; t < 3; ++t) {
-      decode[t] = SelectDecodeRow(spec_.row_format, static_cast<ElementType>(t), SelectedCpuIsa());
-    }
-  } else if (wanted.is_array()) {
-    if (static_cast<int64_t>(wanted.size()) != dim) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(Described(spec_), ": `default_row` has ", wanted.size(),
-                       " elements, the table's embedding_dim is ", dim));
-    }
-    for (int64_t i = 0; i < dim; ++i) {
-      const float element = wanted[i].get<float>();
-      std::memcpy(stored.data() + i * sizeof(float), &element, sizeof(float));
-    }
-  }
-  for (int t = 0; t < 3; ++t) {
-    default_rows_[t].resize(RowBytes(PlainFormat(static_cast<ElementType>(t)), dim));
-    decode[t](stored.data(), default_rows_[t].data(), dim);
-  }
-  return absl::OkStatus();
-}
-
-RowSink EmbeddingTable::SinkFor(ElementType type, void* destination) const {
-  RowSink sink;
-  sink.destination = static_cast<uint8_t*>(destination);
-  sink.stride = sink.out_bytes = RowBytes(PlainFormat(type), spec_.embedding_dim);
-  sink.decode = IsPlainCopy(spec_.row_format, type)
-                    ? nullptr
-                    : SelectDecodeRow(spec_.row_format, type, SelectedCpuIsa());
-  sink.embedding_dim = spec_.embedding_dim;
-  sink.default_row = default_rows_[static_cast<int>(type)].data();
-  return sink;
-}
-
-absl::Status EmbeddingTable::CheckRange(absl::Span<Key> keys) const {
-  const int64_t size = config_.vocabulary_size;
-  const bool wraps = config_.out_of_range == OutOfRange::kWrapNegatives;
-  if (!ChecksRange()) return absl::OkStatus();
-  for (size_t i = 0; i < keys.size(); ++i) {
-    if (keys[i] >= 0 && keys[i] < size) continue;
-    if (wraps && keys[i] < 0 && keys[i] >= -size) {
-      keys[i] += size;
-      continue;
-    }
-    return absl::InvalidArgumentError(absl::StrCat(
-        Described(spec_), ": ids[", i, "] = ", keys[i], " is not in [", wraps ? -size : 0, ", ",
-        size, "), and `out_of_range` is \"", wraps ? "wrap_negatives" : "error", "\""));
-  }
-  return absl::OkStatus();
 }
 
 absl::Status EmbeddingTable::FindInMemory(absl::Span<const Key> keys, const RowSink& sink,
@@ -250,6 +169,13 @@ void EmbeddingTable::Promote(absl::Span<const Key> keys, const std::vector<uint8
     (unknown ? batch.absent_stamps : batch.found_stamps) = std::move(read);
     promoter_->Promote(std::move(batch));
   }
+}
+
+bool EmbeddingTable::WaitsForStores() const {
+  if (memory_tiers_ == tiers_.size()) return false;
+  if (preloader_ == nullptr) return true;
+  const int64_t capacity = tiers_[memory_tiers_ - 1]->store->Stats().capacity_rows;
+  return capacity != 0 && capacity < spec_.rows;
 }
 
 absl::Status EmbeddingTable::Find(absl::Span<const Key> keys, const RowSink& sink) {

@@ -23,8 +23,8 @@ namespace tf_hps {
 class RowPromoter;
 class StorePreloader;
 
-// One table's tiers, and who is asked next and told later. Thread-safe. Tables are had from the
-// TableRegistry, which lets SavedModels with equal content share one.
+// One table's tiers, and who is asked next and told later. Thread-safe. Had from the TableRegistry,
+// which lets SavedModels with equal content share one, behind a TableHandle for each of them.
 //
 // A lookup goes down once: FindInMemory on the caller's thread (any number of calls for parts of a
 // batch, in parallel), then, where positions are left, FindInStores on a thread that may wait.
@@ -35,15 +35,6 @@ class EmbeddingTable {
   ~EmbeddingTable();
 
   const TableSpec& spec() const { return spec_; }
-
-  // A sink that writes rows of `type` densely from `destination` on: position p at p * dim
-  // elements.
-  RowSink SinkFor(ElementType type, void* destination) const;
-
-  // Applies `out_of_range` to a batch's ids: may rewrite them in place (kWrapNegatives), fails with
-  // InvalidArgument that names the id, its position and the range. Free for the default policy.
-  bool ChecksRange() const { return config_.out_of_range != OutOfRange::kDefaultRow; }
-  absl::Status CheckRange(absl::Span<Key> keys) const;
 
   // Once a lookup, which may come as several calls of the next two.
   void CountLookup() const { lookups_.Add(1); }
@@ -56,6 +47,9 @@ class EmbeddingTable {
   // Answers the rest from the tiers that may wait, default rows for unknown keys included, and
   // queues the rows found for promotion. *pending is empty after OK.
   absl::Status FindInStores(absl::Span<const Key> keys, const RowSink& sink, Pending* pending);
+
+  // Whether some rows will never be in memory, so that lookups go on waiting for the stores.
+  bool WaitsForStores() const;
 
   // Both, on this thread.
   absl::Status Find(absl::Span<const Key> keys, const RowSink& sink);
@@ -88,8 +82,7 @@ class EmbeddingTable {
     mutable Counter misses;
   };
 
-  EmbeddingTable(TableSpec spec, TableConfig config);
-  absl::Status ResolveDefaultRow();
+  explicit EmbeddingTable(TableSpec spec);
   // Queues keys[i], whose row the tier found_by[i] had (nobody, where that is no tier), for the
   // tiers above that one.
   void Promote(absl::Span<const Key> keys, const std::vector<uint8_t>& rows,
@@ -97,10 +90,8 @@ class EmbeddingTable {
 
   // Constant after Open.
   const TableSpec spec_;
-  const TableConfig config_;
   std::vector<std::unique_ptr<Tier>> tiers_;  // in the order asked
   size_t memory_tiers_ = 0;                   // the first so many answer from memory
-  std::vector<uint8_t> default_rows_[3];      // decoded, by ElementType
 
   // Synchronize themselves.
   UpdateStamps stamps_;

@@ -130,17 +130,16 @@ absl::StatusOr<std::vector<StorePreloader::KeyRange>> StorePreloader::SplitKeys(
       high = middle - 1;
     }
   }
+  // Keys that are appended meanwhile come by the update itself.
   const uint64_t begin = Ordered(first);
-  const uint64_t width = low - begin;  // of the keys, less one
-  const uint64_t ranges = std::clamp<uint64_t>(spec_.rows / kRowsPerRange, 1, kMaxRanges);
-  const uint64_t step = width / ranges + 1;
+  const uint64_t width = low - begin;  // of all keys but one: 2^64 would not fit
+  const uint64_t wanted = std::clamp<uint64_t>(spec_.rows / kRowsPerRange, 1, kMaxRanges);
+  const uint64_t ranges = width < wanted ? 1 : wanted;
   std::vector<KeyRange> split;
-  for (uint64_t offset = 0;; offset += step) {
-    const bool is_last = width - offset < step;
-    split.push_back(
-        {FromOrdered(begin + offset), FromOrdered(is_last ? low : begin + offset + step - 1)});
-    // The end may be updated or appended to meanwhile; such keys come by the update itself.
-    if (is_last) break;
+  for (uint64_t r = 0; r < ranges; ++r) {
+    const uint64_t from = begin + width / ranges * r;
+    const uint64_t to = r + 1 == ranges ? low : from + width / ranges - 1;
+    split.push_back({FromOrdered(from), FromOrdered(to)});
   }
   std::reverse(split.begin(), split.end());
   return split;

@@ -1,8 +1,11 @@
 #include "cc/hierarchy/table_registry.h"
 
+#include <algorithm>
+#include <iterator>
 #include <random>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -82,8 +85,8 @@ TableRegistry& TableRegistry::Get() {
   return *registry;
 }
 
-absl::StatusOr<std::shared_ptr<EmbeddingTable>> TableRegistry::Open(const std::string& config_path,
-                                                                    const std::string& name) {
+absl::StatusOr<std::shared_ptr<TableHandle>> TableRegistry::Open(const std::string& config_path,
+                                                                 const std::string& name) {
   absl::StatusOr<DeploymentConfig> deployment = LoadConfig(config_path);
   if (!deployment.ok()) return deployment.status();
   const auto config = deployment->tables.find(name);
@@ -94,31 +97,54 @@ absl::StatusOr<std::shared_ptr<EmbeddingTable>> TableRegistry::Open(const std::s
                      ", which knows: ", absl::StrJoin(deployment->tables, ", ", append_name)));
   }
 
+  absl::StatusOr<std::shared_ptr<EmbeddingTable>> table = OpenRows(*deployment, config->second);
+  if (!table.ok()) return table.status();
+  return TableHandle::Create(*std::move(table), config->second);
+}
+
+absl::StatusOr<std::shared_ptr<EmbeddingTable>> TableRegistry::OpenRows(
+    const DeploymentConfig& deployment, const TableConfig& config) {
   // One open at a time: two SavedModels that load the same table at once must get the same one.
   MutexLock lock(&mutex_);
-  absl::StatusOr<TableSpec> spec = Describe(*deployment, config->second);
+  absl::StatusOr<TableSpec> spec = Describe(deployment, config);
   if (!spec.ok()) return spec.status();
-  absl::Status agrees = CheckAgrees(*spec, config->second, config_path);
+  absl::Status agrees = CheckAgrees(*spec, config, deployment.path);
   if (!agrees.ok()) return agrees;
 
-  std::weak_ptr<EmbeddingTable>& known =
-      tables_[Identity(spec->deployment, spec->name, spec->generation)];
-  if (std::shared_ptr<EmbeddingTable> table = known.lock()) {
-    if (spec->embedding_dim != table->spec().embedding_dim ||
-        spec->row_format != table->spec().row_format) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "table \"", name, "\" of deployment \"", spec->deployment,
-          "\" is open in this process with embedding_dim ", table->spec().embedding_dim, ", ",
-          RowFormatName(table->spec().row_format), "; ", config_path, " asks for ",
-          spec->embedding_dim, ", ", RowFormatName(spec->row_format),
-          ". Give one of them another deployment or name"));
+  const Identity identity(spec->deployment, spec->name, spec->generation);
+  const auto known = tables_.find(identity);
+  std::shared_ptr<EmbeddingTable> table = known == tables_.end() ? nullptr : known->second.lock();
+  if (table != nullptr) {
+    if (spec->embedding_dim == table->spec().embedding_dim &&
+        spec->row_format == table->spec().row_format) {
+      return table;
     }
-    return table;
+    return absl::InvalidArgumentError(
+        absl::StrCat("table \"", spec->name, "\" of deployment \"", spec->deployment,
+                     "\" is open in this process with embedding_dim ", table->spec().embedding_dim,
+                     ", ", RowFormatName(table->spec().row_format), "; ", deployment.path,
+                     " asks for ", spec->embedding_dim, ", ", RowFormatName(spec->row_format),
+                     ". Give one of them another deployment or name"));
   }
-  absl::StatusOr<std::shared_ptr<EmbeddingTable>> table =
-      EmbeddingTable::Open(*spec, config->second);
-  if (table.ok()) known = *table;
-  return table;
+  // A server that loads a new generation every hour must not collect the names of the old ones.
+  for (auto entry = tables_.begin(); entry != tables_.end();) {
+    entry = entry->second.expired() ? tables_.erase(entry) : std::next(entry);
+  }
+  absl::StatusOr<std::shared_ptr<EmbeddingTable>> opened = EmbeddingTable::Open(*spec, config);
+  if (opened.ok()) tables_[identity] = *opened;
+  return opened;
+}
+
+bool TableRegistry::AnyTableWaits() {
+  // Let go of outside the lock: the last one to hold a table closes its stores.
+  std::vector<std::shared_ptr<EmbeddingTable>> open;
+  {
+    MutexLock lock(&mutex_);
+    for (const auto& [identity, table] : tables_) open.push_back(table.lock());
+  }
+  return std::any_of(open.begin(), open.end(), [](const std::shared_ptr<EmbeddingTable>& table) {
+    return table != nullptr && table->WaitsForStores();
+  });
 }
 
 }  // namespace tf_hps

@@ -10,6 +10,7 @@
 #include "cc/common/config.h"
 #include "cc/common/mutex.h"
 #include "cc/hierarchy/embedding_table.h"
+#include "cc/hierarchy/table_handle.h"
 
 namespace tf_hps {
 
@@ -22,11 +23,17 @@ class TableRegistry {
   // Table `name` of the deployment that `config_path` (an hps.json) describes, opened or attached
   // to. NotFound lists the tables the config knows. An open table of equal identity but another
   // embedding_dim or row_format is InvalidArgument.
-  absl::StatusOr<std::shared_ptr<EmbeddingTable>> Open(const std::string& config_path,
-                                                       const std::string& name);
+  absl::StatusOr<std::shared_ptr<TableHandle>> Open(const std::string& config_path,
+                                                    const std::string& name);
+
+  // Whether any open table does (EmbeddingTable::WaitsForStores).
+  bool AnyTableWaits();
 
  private:
   using Identity = std::tuple<std::string, std::string, std::string>;
+
+  absl::StatusOr<std::shared_ptr<EmbeddingTable>> OpenRows(const DeploymentConfig& deployment,
+                                                           const TableConfig& config);
 
   Mutex mutex_;
   std::map<Identity, std::weak_ptr<EmbeddingTable>> tables_ ABSL_GUARDED_BY(mutex_);

@@ -8,7 +8,8 @@
 namespace tf_hps {
 
 // The one door by which rows come into an open table, whoever brings them: a Python insert, a bulk
-// load, an online update. Not owned. With equal keys the last one counts; erases come after inserts.
+// load, an online update. Not owned. With equal keys the last one counts; erases come after
+// inserts.
 struct UpdateBatch {
   absl::Span<const Key> keys;
   RowsView rows;  // stored form: keys.size() rows of the table's row_bytes

@@ -1,8 +1,7 @@
-#include "cc/hierarchy/embedding_table.h"
-
 #include <cstring>
 #include <limits>
 
+#include "cc/hierarchy/table_handle.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cc/hierarchy/model_store.h"
@@ -40,6 +39,9 @@ class EmbeddingTableTest : public ::testing::Test {
     auto table = EmbeddingTable::Open(spec_, config_);
     ASSERT_TRUE(table.ok()) << table.status();
     table_ = *table;
+    auto handle = TableHandle::Create(table_, config_);
+    ASSERT_TRUE(handle.ok()) << handle.status();
+    handle_ = *handle;
   }
 
   static std::vector<uint8_t> Row(float a, float b) {
@@ -64,7 +66,7 @@ class EmbeddingTableTest : public ::testing::Test {
 
   absl::Status Find(const std::vector<Key>& keys, std::vector<float>* rows) {
     rows->assign(keys.size() * kDim, -77.0f);
-    return table_->Find(keys, table_->SinkFor(ElementType::kFloat32, rows->data()));
+    return table_->Find(keys, handle_->SinkFor(ElementType::kFloat32, rows->data()));
   }
   std::vector<float> MustFind(const std::vector<Key>& keys) {
     std::vector<float> rows;
@@ -81,6 +83,7 @@ class EmbeddingTableTest : public ::testing::Test {
   TableSpec spec_;
   TableConfig config_;
   std::shared_ptr<EmbeddingTable> table_;
+  std::shared_ptr<TableHandle> handle_;
 };
 
 TEST_F(EmbeddingTableTest, TiersAreAskedInOrderForWhatIsStillPending) {
@@ -100,7 +103,7 @@ TEST_F(EmbeddingTableTest, RowsAreWrittenInTheOutputsType) {
   Open({"model_disk"});
   uint16_t halves[4];
   const std::vector<Key> keys = {1, 2};
-  ASSERT_TRUE(table_->Find(keys, table_->SinkFor(ElementType::kFloat16, halves)).ok());
+  ASSERT_TRUE(table_->Find(keys, handle_->SinkFor(ElementType::kFloat16, halves)).ok());
   EXPECT_THAT(halves, ElementsAre(0x3e00, 0xc000, 0x3800, 0x3400));
 }
 
@@ -267,7 +270,22 @@ TEST_F(EmbeddingTableTest, DefaultRowOfAnUnknownIdIsAnError) {
   config_.default_row = {{"id", 7}};
   config_.sections["model_disk"] = nlohmann::json::object();
   const auto table = EmbeddingTable::Open(spec_, config_);
-  EXPECT_THAT(table.status().ToString(), HasSubstr("names id 7, which the table does not hold"));
+  ASSERT_TRUE(table.ok());
+  const auto handle = TableHandle::Create(*table, config_);
+  EXPECT_THAT(handle.status().ToString(), HasSubstr("names id 7, which the table does not hold"));
+}
+
+TEST_F(EmbeddingTableTest, EachHandleHasItsOwnDefaultRow) {
+  Put(disk(), 1, 1, 1);
+  Open({"model_disk"});
+  config_.default_row = {5, 6};
+  const auto other = TableHandle::Create(table_, config_);
+  ASSERT_TRUE(other.ok());
+  float rows[4];
+  const std::vector<Key> keys = {1, 2};
+  ASSERT_TRUE(table_->Find(keys, (*other)->SinkFor(ElementType::kFloat32, rows)).ok());
+  EXPECT_THAT(rows, ElementsAre(1, 1, 5, 6));
+  EXPECT_THAT(MustFind({1, 2}), ElementsAre(1, 1, 0, 0));
 }
 
 TEST_F(EmbeddingTableTest, OutOfRangeIdsFollowThePolicy) {
@@ -275,18 +293,18 @@ TEST_F(EmbeddingTableTest, OutOfRangeIdsFollowThePolicy) {
   config_.out_of_range = OutOfRange::kError;
   Open({"model_disk"});
   std::vector<Key> keys = {0, 9, 10};
-  EXPECT_THAT(table_->CheckRange(absl::MakeSpan(keys)).ToString(),
+  EXPECT_THAT(handle_->CheckRange(absl::MakeSpan(keys)).ToString(),
               HasSubstr("ids[2] = 10 is not in [0, 10)"));
   keys = {0, 9};
-  EXPECT_TRUE(table_->CheckRange(absl::MakeSpan(keys)).ok());
+  EXPECT_TRUE(handle_->CheckRange(absl::MakeSpan(keys)).ok());
 
   config_.out_of_range = OutOfRange::kWrapNegatives;
   Open({"model_disk"});
   keys = {-1, -10, 9};
-  EXPECT_TRUE(table_->CheckRange(absl::MakeSpan(keys)).ok());
+  EXPECT_TRUE(handle_->CheckRange(absl::MakeSpan(keys)).ok());
   EXPECT_THAT(keys, ElementsAre(9, 0, 9));
   keys = {std::numeric_limits<Key>::min()};
-  EXPECT_THAT(table_->CheckRange(absl::MakeSpan(keys)).ToString(), HasSubstr("not in [-10, 10)"));
+  EXPECT_THAT(handle_->CheckRange(absl::MakeSpan(keys)).ToString(), HasSubstr("not in [-10, 10)"));
 }
 
 TEST_F(EmbeddingTableTest, FindRawSaysWhatIsStoredAndCountsNothing) {

@@ -47,21 +47,21 @@ class TableRegistryTest : public ::testing::Test {
     return config;
   }
 
-  static std::shared_ptr<EmbeddingTable> MustOpen(const std::string& path) {
+  static std::shared_ptr<TableHandle> MustOpen(const std::string& path) {
     auto table = TableRegistry::Get().Open(path, "movie_id");
     EXPECT_TRUE(table.ok()) << table.status();
     return table.ok() ? *table : nullptr;
   }
-  static void Insert(EmbeddingTable& table, Key key, float a, float b) {
+  static void Insert(const TableHandle& table, Key key, float a, float b) {
     const float row[2] = {a, b};
     const RowsView rows(reinterpret_cast<const uint8_t*>(row), sizeof(row));
-    const absl::Status status = table.Apply({{&key, 1}, rows, {}});
+    const absl::Status status = table.table().Apply({{&key, 1}, rows, {}});
     ASSERT_TRUE(status.ok()) << status;
   }
-  static std::vector<float> Find(EmbeddingTable& table, Key key) {
+  static std::vector<float> Find(const TableHandle& table, Key key) {
     std::vector<float> row(2, -77.0f);
     const absl::Status status =
-        table.Find({&key, 1}, table.SinkFor(ElementType::kFloat32, row.data()));
+        table.table().Find({&key, 1}, table.SinkFor(ElementType::kFloat32, row.data()));
     EXPECT_TRUE(status.ok()) << status;
     return row;
   }
@@ -72,25 +72,58 @@ class TableRegistryTest : public ::testing::Test {
 TEST_F(TableRegistryTest, EqualIdentityIsOneTable) {
   const auto a = MustOpen(Config("a.json", InMemory(2)));
   const auto b = MustOpen(Config("b.json", InMemory(2)));
-  EXPECT_EQ(a, b);
+  EXPECT_EQ(&a->table(), &b->table());
   Insert(*a, 1, 10, 11);
   EXPECT_THAT(Find(*b, 1), ElementsAre(10, 11));
+}
+
+TEST_F(TableRegistryTest, WhoAttachesKeepsItsOwnDefaultRow) {
+  const auto a = MustOpen(Config("a.json", InMemory(2)));
+  nlohmann::json other = InMemory(2);
+  other["tables"]["movie_id"]["default_row"] = {5, 6};
+  const auto b = MustOpen(Config("b.json", other));
+  EXPECT_EQ(&a->table(), &b->table());
+  EXPECT_THAT(Find(*a, 1), ElementsAre(0, 0));
+  EXPECT_THAT(Find(*b, 1), ElementsAre(5, 6));
+}
+
+// Lookup kernels ask it when they are made: a disk is waited for on threads of our own.
+TEST_F(TableRegistryTest, TablesWaitWhenMemoryCannotHoldThem) {
+  const auto in_memory = MustOpen(Config("memory.json", InMemory(2)));
+  EXPECT_FALSE(TableRegistry::Get().AnyTableWaits());
+
+  nlohmann::json config = OnDisk(false);
+  config["deployment"] = "preloaded";
+  auto on_disk = MustOpen(Config("disk.json", config));
+  for (Key key = 0; key < 100; ++key) Insert(*on_disk, key, 1, 2);
+  EXPECT_FALSE(TableRegistry::Get().AnyTableWaits());
+  on_disk.reset();
+
+  config["memory"]["preload"] = false;
+  on_disk = MustOpen(Config("disk.json", config));
+  EXPECT_TRUE(TableRegistry::Get().AnyTableWaits());
+  on_disk.reset();
+  EXPECT_FALSE(TableRegistry::Get().AnyTableWaits());
+
+  config.erase("memory");
+  on_disk = MustOpen(Config("disk.json", config));
+  EXPECT_TRUE(TableRegistry::Get().AnyTableWaits());
 }
 
 TEST_F(TableRegistryTest, ATableEndsWithItsLastHolder) {
   const std::string path = Config("a.json", InMemory(2));
   auto table = MustOpen(path);
   Insert(*table, 1, 10, 11);
-  const std::weak_ptr<EmbeddingTable> watched = table;
   table.reset();
-  EXPECT_TRUE(watched.expired());
   EXPECT_THAT(Find(*MustOpen(path), 1), ElementsAre(0, 0));
 }
 
 TEST_F(TableRegistryTest, AnotherDeploymentIsAnotherTable) {
   nlohmann::json other = InMemory(2);
   other["deployment"] = "books";
-  EXPECT_NE(MustOpen(Config("a.json", InMemory(2))), MustOpen(Config("b.json", other)));
+  const auto a = MustOpen(Config("a.json", InMemory(2)));
+  const auto b = MustOpen(Config("b.json", other));
+  EXPECT_NE(&a->table(), &b->table());
 }
 
 TEST_F(TableRegistryTest, AnotherWidthUnderOneIdentityNamesBoth) {

@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "cc/hierarchy/embedding_table.h"
+#include "cc/hierarchy/table_handle.h"
 #include "gtest/gtest.h"
 #include "tests/cc/hierarchy/model_store.h"
 
@@ -65,9 +65,13 @@ class UpdateVisibilityTest : public ::testing::TestWithParam<Tiers> {
     auto table = EmbeddingTable::Open(spec, config);
     ASSERT_TRUE(table.ok()) << table.status();
     table_ = *table;
+    auto handle = TableHandle::Create(table_, config);
+    ASSERT_TRUE(handle.ok()) << handle.status();
+    handle_ = *handle;
   }
 
   void TearDown() override {
+    handle_.reset();
     table_.reset();
     if (!path_.empty()) std::filesystem::remove_all(path_);
   }
@@ -82,6 +86,7 @@ class UpdateVisibilityTest : public ::testing::TestWithParam<Tiers> {
 
   std::filesystem::path path_;
   std::shared_ptr<EmbeddingTable> table_;
+  std::shared_ptr<TableHandle> handle_;
 };
 
 TEST_P(UpdateVisibilityTest, RowsAreWholeAndNeverGoBack) {
@@ -100,7 +105,7 @@ TEST_P(UpdateVisibilityTest, RowsAreWholeAndNeverGoBack) {
       std::vector<float> rows(keys.size() * kDim);
       while (!stop) {
         for (Key& key : keys) key = random() % kKeys;
-        const RowSink sink = table_->SinkFor(ElementType::kFloat32, rows.data());
+        const RowSink sink = handle_->SinkFor(ElementType::kFloat32, rows.data());
         const absl::Status status = table_->Find(keys, sink);
         ASSERT_TRUE(status.ok()) << status;
         for (size_t i = 0; i < keys.size(); ++i) {
@@ -137,7 +142,7 @@ TEST_P(UpdateVisibilityTest, RowsAreWholeAndNeverGoBack) {
   // What stands at the end is the last version of every key.
   std::vector<float> rows(kDim);
   for (Key key = 0; key < kKeys; ++key) {
-    ASSERT_TRUE(table_->Find({&key, 1}, table_->SinkFor(ElementType::kFloat32, rows.data())).ok());
+    ASSERT_TRUE(table_->Find({&key, 1}, handle_->SinkFor(ElementType::kFloat32, rows.data())).ok());
     EXPECT_EQ(rows[0], published[key].load()) << "key " << key;
   }
 }

@@ -1,0 +1,180 @@
+#include "cc/common/config_value.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "cc/common/config_names.h"
+
+namespace tf_hps {
+namespace {
+
+using nlohmann::json;
+
+constexpr double kInt64End = 9223372036854775808.0;  // 2^63
+
+// 16777216, not 16777216.0.
+std::string Plain(double bound) {
+  const bool whole = bound == std::floor(bound) && std::abs(bound) < kInt64End;
+  return whole ? absl::StrCat(static_cast<int64_t>(bound)) : json(bound).dump();
+}
+
+// "is a whole number from 1 to 16777216": what the field takes, for a message.
+std::string Wanted(const ConfigField& field) {
+  if (!field.choices.empty()) return absl::StrCat("is one of ", absl::StrJoin(field.choices, ", "));
+  std::string wanted;
+  switch (field.type) {
+    case FieldType::kBool:
+      return "is true or false";
+    case FieldType::kString:
+      return "is a text";
+    case FieldType::kPath:
+      return "is a path";
+    case FieldType::kSecret:
+      return "is the name of an environment variable that holds the secret, and does not begin "
+             "with "
+             "TF_HPS_";
+    case FieldType::kDefaultRow:
+      return "is \"zeros\", a list of finite float32 numbers or {\"id\": n}";
+    case FieldType::kInt:
+      wanted = "is a whole number";
+      break;
+    case FieldType::kNumber:
+      wanted = "is a finite number";
+      break;
+  }
+  if (std::isfinite(field.minimum)) absl::StrAppend(&wanted, " from ", Plain(field.minimum));
+  if (std::isfinite(field.maximum)) absl::StrAppend(&wanted, " to ", Plain(field.maximum));
+  if (!std::isfinite(field.maximum) && std::isfinite(field.minimum)) {
+    absl::StrAppend(&wanted, " on");
+  }
+  return wanted;
+}
+
+bool InRange(const ConfigField& field, double value) {
+  return std::isfinite(value) && value >= field.minimum && value <= field.maximum;
+}
+
+// Turns *value into an int64 where it is a whole number that fits.
+bool ToInt64(json* value) {
+  if (value->is_number_float()) {
+    const double number = value->get<double>();
+    if (!(number >= -kInt64End && number < kInt64End) || number != std::floor(number)) return false;
+    *value = static_cast<int64_t>(number);
+  } else if (value->is_number_unsigned()) {
+    const uint64_t number = value->get<uint64_t>();
+    if (number > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return false;
+    *value = static_cast<int64_t>(number);
+  }
+  return value->is_number_integer();
+}
+
+bool IsDefaultRow(json* value) {
+  if (value->is_string()) return *value == "zeros";
+  if (value->is_object()) {
+    const auto id = value->find("id");
+    return value->size() == 1 && id != value->end() && ToInt64(&*id);
+  }
+  return value->is_array() && !value->empty() &&
+         std::all_of(value->begin(), value->end(), [](const json& element) {
+           return element.is_number() &&
+                  std::abs(element.get<double>()) <= std::numeric_limits<float>::max();
+         });
+}
+
+bool HasScheme(const std::string& path) {
+  const size_t end = path.find("://");
+  return end != std::string::npos && end > 0 && absl::ascii_isalpha(path[0]) &&
+         std::all_of(path.begin(), path.begin() + end, [](char c) {
+           return absl::ascii_isalnum(c) || c == '+' || c == '-' || c == '.';
+         });
+}
+
+// One spelling a place, whatever links and ".." lead there: a store is opened once per process.
+std::string AbsolutePath(const std::string& path, const std::string& folder) {
+  if (HasScheme(path)) return path;
+  std::error_code error;
+  std::filesystem::path joined = std::filesystem::path(folder) / path;
+  if (joined.is_relative()) joined = std::filesystem::current_path(error) / joined;
+  std::filesystem::path resolved = std::filesystem::weakly_canonical(joined, error);
+  if (error) resolved = joined;  // a folder that we may not read, say: opening it will tell
+  std::string text = resolved.string();
+  while (text.size() > 1 && text.back() == '/') text.pop_back();
+  return text;
+}
+
+bool Takes(const ConfigField& field, json* value) {
+  switch (field.type) {
+    case FieldType::kBool:
+      return value->is_boolean();
+    case FieldType::kInt:
+      return ToInt64(value) && InRange(field, value->get<double>());
+    case FieldType::kNumber:
+      return value->is_number() && InRange(field, value->get<double>());
+    case FieldType::kDefaultRow:
+      return IsDefaultRow(value);
+    case FieldType::kString:
+    case FieldType::kPath:
+    case FieldType::kSecret:
+      break;
+  }
+  if (!value->is_string()) return false;
+  const std::string& text = value->get_ref<const std::string&>();
+  if (!IsCleanText(text)) return false;
+  if (field.type == FieldType::kPath) return !text.empty();
+  if (field.type == FieldType::kSecret) {
+    return IsVariableName(text) && !absl::StartsWith(text, "TF_HPS_");
+  }
+  return field.choices.empty() ||
+         std::find(field.choices.begin(), field.choices.end(), text) != field.choices.end();
+}
+
+}  // namespace
+
+absl::StatusOr<json> CheckConfigValue(const ConfigField& field, json value,
+                                      const std::string& folder, const std::string& where) {
+  if (!Takes(field, &value)) {
+    // What came for a secret may be the secret.
+    return absl::InvalidArgumentError(absl::StrCat(
+        where, " ", Wanted(field), ". Received: ",
+        field.type == FieldType::kSecret ? "something else, not shown" : Received(value)));
+  }
+  if (field.type == FieldType::kPath) {
+    const std::string& path = value.get_ref<const std::string&>();
+    std::string absolute = AbsolutePath(path, folder);
+    if (!IsCleanText(absolute)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(where, " leads to a folder whose name is not UTF-8: ", Quoted(absolute)));
+    }
+    value = std::move(absolute);
+  }
+  return value;
+}
+
+json ConfigValueFromText(const ConfigField& field, const std::string& text) {
+  const std::string lower = absl::AsciiStrToLower(text);
+  if (field.type == FieldType::kBool) {
+    if (lower == "1" || lower == "true") return true;
+    if (lower == "0" || lower == "false") return false;
+  } else if (field.type == FieldType::kInt || field.type == FieldType::kNumber) {
+    const json number = json::parse(text, nullptr, /*allow_exceptions=*/false);
+    if (number.is_number()) return number;
+  }
+  return text;
+}
+
+std::string Received(const json& value) {
+  if (value.is_string()) return Quoted(value.get_ref<const std::string&>());
+  if (value.is_array()) return absl::StrCat("a list of ", value.size());
+  if (value.is_object()) return absl::StrCat("an object of ", value.size());
+  return value.dump();
+}
+
+}  // namespace tf_hps

@@ -1,0 +1,103 @@
+#include "cc/hierarchy/table_handle.h"
+
+#include <cstring>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+
+namespace tf_hps {
+namespace {
+
+RowFormat PlainFormat(ElementType type) {
+  switch (type) {
+    case ElementType::kFloat32:
+      return RowFormat::kFloat32;
+    case ElementType::kFloat16:
+      return RowFormat::kFloat16;
+    case ElementType::kBfloat16:
+      return RowFormat::kBfloat16;
+  }
+  return RowFormat::kFloat32;
+}
+
+std::string Described(const TableSpec& spec) { return absl::StrCat("table \"", spec.name, "\""); }
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<TableHandle>> TableHandle::Create(
+    std::shared_ptr<EmbeddingTable> table, const TableConfig& config) {
+  std::shared_ptr<TableHandle> handle(new TableHandle(std::move(table), config));
+  if (absl::Status status = handle->ResolveDefaultRow(config.default_row); !status.ok()) {
+    return status;
+  }
+  return handle;
+}
+
+absl::Status TableHandle::ResolveDefaultRow(const nlohmann::json& wanted) {
+  const int64_t dim = spec().embedding_dim;
+  std::vector<uint8_t> stored(dim * sizeof(float));
+  DecodeRow decode[3];
+  for (int t = 0; t < 3; ++t) {
+    decode[t] = SelectDecodeRow(RowFormat::kFloat32, static_cast<ElementType>(t), SelectedCpuIsa());
+  }
+  if (wanted.is_object()) {
+    const Key id = wanted.at("id").get<Key>();
+    stored.resize(spec().row_bytes());
+    bool found = false;
+    if (absl::Status status = table_->FindRaw({&id, 1}, stored.data(), &found); !status.ok())
+      return status;
+    if (!found) {
+      return absl::InvalidArgumentError(absl::StrCat(Described(spec()), ": `default_row` names id ",
+                                                     id, ", which the table does not hold"));
+    }
+    for (int t = 0; t < 3; ++t) {
+      decode[t] = SelectDecodeRow(spec().row_format, static_cast<ElementType>(t), SelectedCpuIsa());
+    }
+  } else if (wanted.is_array()) {
+    if (static_cast<int64_t>(wanted.size()) != dim) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(Described(spec()), ": `default_row` has ", wanted.size(),
+                       " elements, the table's embedding_dim is ", dim));
+    }
+    for (int64_t i = 0; i < dim; ++i) {
+      const float element = wanted[i].get<float>();
+      std::memcpy(stored.data() + i * sizeof(float), &element, sizeof(float));
+    }
+  }
+  for (int t = 0; t < 3; ++t) {
+    default_rows_[t].resize(RowBytes(PlainFormat(static_cast<ElementType>(t)), dim));
+    decode[t](stored.data(), default_rows_[t].data(), dim);
+  }
+  return absl::OkStatus();
+}
+
+RowSink TableHandle::SinkFor(ElementType type, void* destination) const {
+  RowSink sink;
+  sink.destination = static_cast<uint8_t*>(destination);
+  sink.stride = sink.out_bytes = RowBytes(PlainFormat(type), spec().embedding_dim);
+  sink.decode = IsPlainCopy(spec().row_format, type)
+                    ? nullptr
+                    : SelectDecodeRow(spec().row_format, type, SelectedCpuIsa());
+  sink.embedding_dim = spec().embedding_dim;
+  sink.default_row = default_rows_[static_cast<int>(type)].data();
+  return sink;
+}
+
+absl::Status TableHandle::CheckRange(absl::Span<Key> keys) const {
+  const int64_t size = vocabulary_size_;
+  const bool wraps = out_of_range_ == OutOfRange::kWrapNegatives;
+  if (!ChecksRange()) return absl::OkStatus();
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (keys[i] >= 0 && keys[i] < size) continue;
+    if (wraps && keys[i] < 0 && keys[i] >= -size) {
+      keys[i] += size;
+      continue;
+    }
+    return absl::InvalidArgumentError(absl::StrCat(
+        Described(spec()), ": ids[", i, "] = ", keys[i], " is not in [", wraps ? -size : 0, ", ",
+        size, "), and `out_of_range` is \"", wraps ? "wrap_negatives" : "error", "\""));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tf_hps

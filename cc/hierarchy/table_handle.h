@@ -1,0 +1,54 @@
+#ifndef TF_HPS_CC_HIERARCHY_TABLE_HANDLE_H_
+#define TF_HPS_CC_HIERARCHY_TABLE_HANDLE_H_
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "cc/common/config.h"
+#include "cc/common/rows.h"
+#include "cc/hierarchy/embedding_table.h"
+
+namespace tf_hps {
+
+// One holder's view of a table. The rows are shared by all who opened the same content; what an id
+// without a row gets, and which ids are an error, is each holder's own, as its configuration says.
+// Thread-safe.
+class TableHandle {
+ public:
+  static absl::StatusOr<std::shared_ptr<TableHandle>> Create(std::shared_ptr<EmbeddingTable> table,
+                                                             const TableConfig& config);
+
+  EmbeddingTable& table() const { return *table_; }
+  const TableSpec& spec() const { return table_->spec(); }
+
+  // A sink that writes rows of `type` densely from `destination` on: position p at p * dim
+  // elements. Not longer than this handle.
+  RowSink SinkFor(ElementType type, void* destination) const;
+
+  // Applies `out_of_range` to a batch's ids: may rewrite them in place (kWrapNegatives), fails with
+  // InvalidArgument that names the id, its position and the range. Free for the default policy.
+  bool ChecksRange() const { return out_of_range_ != OutOfRange::kDefaultRow; }
+  absl::Status CheckRange(absl::Span<Key> keys) const;
+
+ private:
+  TableHandle(std::shared_ptr<EmbeddingTable> table, const TableConfig& config)
+      : table_(std::move(table)),
+        out_of_range_(config.out_of_range),
+        vocabulary_size_(config.vocabulary_size) {}
+  absl::Status ResolveDefaultRow(const nlohmann::json& wanted);
+
+  // Constant after Create.
+  const std::shared_ptr<EmbeddingTable> table_;
+  const OutOfRange out_of_range_;
+  const int64_t vocabulary_size_;
+  std::vector<uint8_t> default_rows_[3];  // decoded, by ElementType
+};
+
+}  // namespace tf_hps
+
+#endif  // TF_HPS_CC_HIERARCHY_TABLE_HANDLE_H_

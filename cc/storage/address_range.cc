@@ -1,0 +1,69 @@
+#include "cc/storage/address_range.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace tf_hps {
+namespace {
+
+constexpr size_t kPage = 4096;
+constexpr size_t kHugePage = size_t{2} << 20;
+constexpr size_t kSmallStep = size_t{64} << 10;
+
+size_t RoundUp(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
+
+}  // namespace
+
+absl::StatusOr<AddressRange> AddressRange::Reserve(size_t bytes, size_t expected) {
+  AddressRange range;
+  range.reserved_ = RoundUp(std::max<size_t>(bytes, 1), kPage);
+  range.mapping_bytes_ = range.reserved_ + kHugePage;
+  void* const mapping = mmap(nullptr, range.mapping_bytes_, PROT_NONE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (mapping == MAP_FAILED) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("no room for ", bytes, " bytes in the address space: ", std::strerror(errno)));
+  }
+  range.mapping_ = mapping;
+  range.data_ =
+      reinterpret_cast<uint8_t*>(RoundUp(reinterpret_cast<uintptr_t>(mapping), kHugePage));
+  const size_t huge_from = expected >= kHugeFrom ? 0 : kHugeFrom;
+  if (range.reserved_ > huge_from) {
+    // Advice: a kernel without huge pages refuses, and nothing is lost but speed.
+    (void)madvise(range.data_ + huge_from, range.reserved_ - huge_from, MADV_HUGEPAGE);
+  }
+  return range;
+}
+
+AddressRange::~AddressRange() {
+  if (mapping_ != nullptr) munmap(mapping_, mapping_bytes_);
+}
+
+AddressRange& AddressRange::operator=(AddressRange&& other) noexcept {
+  std::swap(mapping_, other.mapping_);
+  std::swap(mapping_bytes_, other.mapping_bytes_);
+  std::swap(data_, other.data_);
+  std::swap(reserved_, other.reserved_);
+  std::swap(committed_, other.committed_);
+  return *this;
+}
+
+absl::Status AddressRange::Commit(size_t bytes) {
+  if (bytes <= committed_) return absl::OkStatus();
+  const size_t step = bytes < kHugePage ? kSmallStep : kHugePage;
+  const size_t wanted = std::min(RoundUp(bytes, step), reserved_);
+  if (mprotect(data_ + committed_, wanted - committed_, PROT_READ | PROT_WRITE) != 0) {
+    return absl::ResourceExhaustedError(absl::StrCat("the system refuses more than ", committed_,
+                                                     " bytes: ", std::strerror(errno)));
+  }
+  committed_ = wanted;
+  return absl::OkStatus();
+}
+
+}  // namespace tf_hps

@@ -1,0 +1,44 @@
+#ifndef TF_HPS_CC_STORAGE_ADDRESS_RANGE_H_
+#define TF_HPS_CC_STORAGE_ADDRESS_RANGE_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace tf_hps {
+
+// Addresses that are reserved at once and get memory from the front as it is needed, so that what
+// lies there never moves. Reads as zeros. Not thread-safe.
+class AddressRange {
+ public:
+  // Ranges this large get huge pages: below, a half-used one would be a good part of the whole.
+  static constexpr size_t kHugeFrom = size_t{16} << 20;
+
+  AddressRange() = default;
+  // `expected` bytes will be used as far as known. ResourceExhausted: no such room in the address
+  // space.
+  static absl::StatusOr<AddressRange> Reserve(size_t bytes, size_t expected);
+  ~AddressRange();
+  AddressRange(AddressRange&& other) noexcept { *this = static_cast<AddressRange&&>(other); }
+  AddressRange& operator=(AddressRange&& other) noexcept;
+
+  uint8_t* data() const { return data_; }
+  size_t reserved() const { return reserved_; }
+  size_t committed() const { return committed_; }
+
+  // Makes at least the first `bytes` usable, in steps. ResourceExhausted when the system refuses.
+  absl::Status Commit(size_t bytes);
+
+ private:
+  void* mapping_ = nullptr;
+  size_t mapping_bytes_ = 0;
+  uint8_t* data_ = nullptr;
+  size_t reserved_ = 0;
+  size_t committed_ = 0;
+};
+
+}  // namespace tf_hps
+
+#endif  // TF_HPS_CC_STORAGE_ADDRESS_RANGE_H_

@@ -1,0 +1,103 @@
+#ifndef TF_HPS_CC_STORAGE_KEY_INDEX_WRITER_H_
+#define TF_HPS_CC_STORAGE_KEY_INDEX_WRITER_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "cc/storage/embedding_store.h"
+#include "cc/storage/eviction_policy.h"
+#include "cc/storage/key_index.h"
+#include "cc/storage/row_slab.h"
+#include "cc/storage/set_lock.h"
+
+namespace tf_hps {
+
+// Puts keys and their rows into an index and takes them out, one key a call. Any number of writers
+// may work on one index, beside readers.
+//
+// Whoever changes where a key is, or whether, holds the lock of its first home: that is a key's
+// critical section. Locks of two homes are taken in the order of the sets; any further one is only
+// tried.
+class KeyIndexWriter {
+ public:
+  // What all writers of a store share.
+  struct Store {
+    RowSlab* slab;
+    EvictionPolicy* eviction;
+    std::atomic<bool>* evicted;  // true from the first one on
+    std::atomic<int64_t>* absent;
+    // While not 0, keys stay where they are: a scanner would miss one that moves.
+    const std::atomic<int>* scanners;
+  };
+  KeyIndexWriter(KeyIndex* index, const Store& store) : index_(*index), store_(store) {}
+
+  // kNoVictim: there is no row for the key, and none to be had from its homes; Insert never returns
+  // it.
+  enum class Outcome { kStored, kKept, kRefused, kNoVictim };
+  using Refuses = absl::FunctionRef<bool()>;
+
+  // `refuses` is asked in the key's critical section. ResourceExhausted: no memory for the row, or
+  // the slab is full and may not evict (`may_evict`).
+  absl::StatusOr<Outcome> Insert(Key key, const uint8_t* row, OnExisting existing, bool may_evict,
+                                 Refuses refuses);
+  void Erase(Key key);
+  void MarkAbsent(Key key, Refuses refuses);
+  // Takes over a row from an index that this one is to replace; `key` is in neither home.
+  void Adopt(Key key, uint32_t row, uint16_t counter);
+
+  void Prefetch(Key key) const { __builtin_prefetch(Set(index_.FirstHomeOf(key)), 1); }
+
+ private:
+  struct Way {
+    uint64_t set = 0;
+    int way = -1;  // -1: none
+    explicit operator bool() const { return way >= 0; }
+  };
+  // Both homes of a key, locked.
+  struct Homes;
+
+  KeySet* Set(uint64_t set) const { return index_.sets() + set; }
+  uint32_t CodeAt(Way at) const {
+    return Set(at.set)->rows[at.way].load(std::memory_order_relaxed);
+  }
+  Key KeyAt(Way at) const { return Set(at.set)->keys[at.way].load(std::memory_order_relaxed); }
+  std::atomic<uint16_t>* CounterOf(Way at) const {
+    return index_.counters() + at.set * KeySet::kWays + static_cast<uint64_t>(at.way);
+  }
+  uint32_t Coldness(Way at) const {
+    return store_.eviction->Coldness(CounterOf(at)->load(std::memory_order_relaxed));
+  }
+  static uint32_t Spilled(const KeySet* set) {
+    return set->head.load(std::memory_order_relaxed) & KeySet::kSpilledMask;
+  }
+
+  // All of these need the locks of the sets they are about.
+  Way FindKey(uint64_t set, Key key) const;
+  Way FindKey(const Homes& homes, Key key) const;
+  Way FindCode(uint64_t set, uint32_t code) const;
+  Way FindSpare(uint64_t set) const;  // a free way, else one that is marked absent
+  Way FindColdest(uint64_t set, Key key) const;
+  Way FindColdest(const Homes& homes, Key key) const;
+  void Occupy(Way at, Key key, uint32_t code, uint16_t counter);
+  void Vacate(Way at);
+  Way MakeRoom(const Homes& homes);
+  Way MoveAway(uint64_t from, const Homes& homes);
+  void Place(const Homes& homes, Key key, uint32_t code, uint16_t counter);
+  uint32_t Evict(Way at);
+
+  // With the locks of both homes. *evicted_row: one to use, or kNoRow; kNoRow after it was used.
+  absl::StatusOr<Outcome> InsertUnderHomes(Key key, const uint8_t* row, OnExisting existing,
+                                           bool may_evict, Refuses refuses, uint32_t* evicted_row);
+  // A row of a set from `start` on; RowSlab::kNoRow: there is none.
+  uint32_t EvictAnywhere(uint64_t start);
+  uint16_t NewCounter() const { return index_.counters() == nullptr ? 0 : store_.eviction->New(); }
+
+  KeyIndex& index_;
+  const Store& store_;
+};
+
+}  // namespace tf_hps
+
+#endif  // TF_HPS_CC_STORAGE_KEY_INDEX_WRITER_H_

@@ -1,0 +1,67 @@
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "cc/storage/key_index.h"
+#include "cc/storage/memory_store.h"
+#include "cc/storage/row_slab.h"
+#include "cc/storage/store_backend.h"
+
+namespace tf_hps {
+namespace {
+
+// The option, or 0 where it is not set.
+absl::StatusOr<int64_t> Capacity(const TableSpec& spec, const nlohmann::json& options,
+                                 const std::string& name) {
+  const auto option = options.find(name);
+  if (option == options.end() || option->is_null()) return 0;
+  if (!option->is_number_integer() || option->get<int64_t>() <= 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "table \"", spec.name, "\": `memory.", name,
+        "` is a positive integer, or left out for no bound. Received: ", option->dump()));
+  }
+  return option->get<int64_t>();
+}
+
+absl::StatusOr<std::unique_ptr<EmbeddingStore>> Open(const TableSpec& spec,
+                                                     const nlohmann::json& options) {
+  const absl::StatusOr<int64_t> rows = Capacity(spec, options, "capacity_rows");
+  if (!rows.ok()) return rows.status();
+  const absl::StatusOr<int64_t> bytes = Capacity(spec, options, "capacity_bytes");
+  if (!bytes.ok()) return bytes.status();
+
+  MemoryStoreOptions store;
+  store.capacity_rows = *rows;
+  if (*bytes > 0) {
+    const double per_row = static_cast<double>(RowSlab::StrideFor(spec.row_bytes())) +
+                           KeyIndex::BytesPerRow(/*with_counters=*/true);
+    const int64_t fit =
+        std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(*bytes) / per_row));
+    store.capacity_rows = *rows > 0 ? std::min(*rows, fit) : fit;
+  }
+  if (options.value("eviction", "lru") == "lfu") store.eviction = EvictionPolicy::Kind::kLfu;
+  return OpenMemoryStore(spec, store);
+}
+
+const bool registered = RegisterStoreBackend(
+    {"memory",
+     StoreRank::kProcessMemory,
+     {{"capacity_rows", FieldType::kInt, nullptr, "rows kept at most; none: no bound", {}, 1},
+      {"capacity_bytes",
+       FieldType::kInt,
+       nullptr,
+       "bytes that rows and index take at most; none: no bound; with both the smaller counts",
+       {},
+       1},
+      {"eviction",
+       FieldType::kString,
+       "lru",
+       "who leaves a full store: the least recently or the least frequently used row",
+       {"lru", "lfu"}},
+      {"preload", FieldType::kBool, true, "fill it from the persistent store when it is opened"}},
+     &Open});
+
+}  // namespace
+}  // namespace tf_hps

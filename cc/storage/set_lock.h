@@ -1,0 +1,65 @@
+#ifndef TF_HPS_CC_STORAGE_SET_LOCK_H_
+#define TF_HPS_CC_STORAGE_SET_LOCK_H_
+
+#include <thread>
+
+#include "cc/storage/key_set.h"
+
+namespace tf_hps {
+
+// A writer's hold of a set. Readers that began before the set was changed look again.
+class SetLock {
+ public:
+  SetLock() = default;
+  explicit SetLock(KeySet* set) {
+    while (!TryLock(set)) std::this_thread::yield();
+  }
+  ~SetLock() { Unlock(); }
+  SetLock(const SetLock&) = delete;
+  SetLock& operator=(const SetLock&) = delete;
+
+  bool TryLock(KeySet* set) {
+    uint32_t head = set->head.load(std::memory_order_relaxed);
+    if ((head & KeySet::kLocked) != 0 ||
+        !set->head.compare_exchange_strong(head, head | KeySet::kLocked,
+                                           std::memory_order_acquire)) {
+      return false;
+    }
+    // A reader that sees anything written from here on sees the lock, too.
+    std::atomic_thread_fence(std::memory_order_release);
+    set_ = set;
+    changed_ = false;
+    return true;
+  }
+  void Unlock() {
+    if (set_ == nullptr) return;
+    // Added: takes off the lock and raises the version in one step; others may count spilled keys
+    // in the head meanwhile.
+    if (changed_) {
+      set_->head.fetch_add(KeySet::kLocked, std::memory_order_release);
+    } else {
+      set_->head.fetch_sub(KeySet::kLocked, std::memory_order_release);
+    }
+    set_ = nullptr;
+  }
+  // To be called before the first change: without one, readers need not look again.
+  void WillChange() { changed_ = true; }
+
+ private:
+  KeySet* set_ = nullptr;
+  bool changed_ = false;
+};
+
+// Counts the keys whose first home is `set` and who live elsewhere. From 15 on it stays: lookups
+// then ask the second home more often than needed. Needs no lock.
+inline void CountSpilled(KeySet* set, int change) {
+  uint32_t head = set->head.load(std::memory_order_relaxed);
+  while ((head & KeySet::kSpilledMask) != KeySet::kSpilledMask &&
+         !set->head.compare_exchange_weak(head, head + static_cast<uint32_t>(change),
+                                          std::memory_order_release)) {
+  }
+}
+
+}  // namespace tf_hps
+
+#endif  // TF_HPS_CC_STORAGE_SET_LOCK_H_

@@ -1,0 +1,67 @@
+"""The C++ tests: one item a program and build. `./run test` compiles them."""
+
+import functools
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PROGRAMS = sorted(path.stem for path in (ROOT / "tests/cc").rglob("*_test.cc"))
+TIME_LIMIT = 600
+
+# What each build is run with; it is found in build/<name>.
+SANITIZER_OPTIONS = {
+    "release": {},
+    "address": {
+        "ASAN_OPTIONS": "strict_string_checks=1:detect_stack_use_after_return=1:check_initialization_order=1",
+        "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+    },
+    "thread": {"TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:history_size=4"},
+}
+
+
+@functools.cache
+def fixed_addresses() -> list[str]:
+    """ThreadSanitizer of gcc 12 and older needs an address space that is not spread too widely."""
+    command = ["setarch", "x86_64", "-R"]
+    if shutil.which("setarch") is None:
+        return []
+    return (
+        command if subprocess.run([*command, "true"], capture_output=True).returncode == 0 else []
+    )
+
+
+@functools.cache
+def leaks_can_be_found(program: pathlib.Path) -> bool:
+    """LeakSanitizer stops the process with ptrace, which many containers forbid."""
+    environment = os.environ | {"ASAN_OPTIONS": "detect_leaks=1"}
+    command = [str(program), "--gtest_list_tests"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    return "LeakSanitizer has encountered a fatal error" not in done.stderr
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("build", SANITIZER_OPTIONS)
+def test_cc(build: str, program: str, tmp_path: pathlib.Path) -> None:
+    binary = ROOT / "build" / build / "tests" / program
+    assert binary.exists(), f"{binary} is not built: ./run test builds it"
+    options = dict(SANITIZER_OPTIONS[build])
+    if build == "address":
+        options["ASAN_OPTIONS"] += f":detect_leaks={int(leaks_can_be_found(binary))}"
+    prefix = fixed_addresses() if build == "thread" else []
+    done = subprocess.run(
+        [*prefix, str(binary), "--gtest_brief=1"],
+        cwd=tmp_path,
+        env=os.environ | options | {"TEST_TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        timeout=TIME_LIMIT,
+    )
+    if done.returncode != 0:
+        pytest.fail(f"{binary} ended with {done.returncode}\n{done.stdout}", pytrace=False)
+    assert "[  PASSED  ]" in done.stdout

@@ -1,0 +1,67 @@
+"""BUILD, CMakeLists.txt and setup.py agree on which files are built, how, and into what."""
+
+import pathlib
+import re
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+CMAKE = (ROOT / "CMakeLists.txt").read_text()
+BUILD = (ROOT / "BUILD").read_text()
+
+
+def cmake_glob(variable: str) -> set[str]:
+    (patterns,) = re.findall(rf"file\(GLOB {variable} CONFIGURE_DEPENDS\s+([^)]*)\)", CMAKE)
+    return set(patterns.split())
+
+
+def bazel_list(name: str) -> set[str]:
+    (body,) = re.findall(rf"^{name} = \[([^\]]*)\]", BUILD, re.MULTILINE)
+    return set(re.findall(r'"([^"]+)"', body))
+
+
+def files(patterns: set[str]) -> set[str]:
+    return {
+        path.relative_to(ROOT).as_posix() for pattern in patterns for path in ROOT.glob(pattern)
+    }
+
+
+def test_both_build_files_name_the_same_sources() -> None:
+    for variable, name in {
+        "core_sources": "CORE",
+        "op_sources": "OPS",
+        "avx512_sources": "AVX512",
+        "avx2_sources": "AVX2",
+    }.items():
+        assert cmake_glob(variable) == bazel_list(name), name
+
+
+def test_every_source_is_built_exactly_once() -> None:
+    core, ops = files(bazel_list("CORE")), files(bazel_list("OPS"))
+    python_module = {"cc/bindings/core_module.cc"}
+    assert not core & ops
+    assert core | ops | python_module == files({"cc/**/*.cc"})
+    assert files(bazel_list("AVX512") | bazel_list("AVX2")) <= core
+
+
+def test_both_build_files_compile_vector_code_with_the_same_flags() -> None:
+    for variable, name in {"avx512_sources": "avx512", "avx2_sources": "avx2"}.items():
+        (cmake,) = re.findall(
+            rf"set_source_files_properties\(\$\{{{variable}\}} PROPERTIES COMPILE_OPTIONS\s+\"([^\"]*)\"",
+            CMAKE,
+        )
+        (bazel,) = re.findall(rf'name = "{name}",.*?copts = \[(.*?)\]', BUILD, re.DOTALL)
+        machine = [flag for flag in cmake.split(";") if flag.startswith("-m")]
+        flags = [flag for flag in re.findall(r'"([^"]+)"', bazel) if flag.startswith("-m")]
+        assert machine and sorted(machine) == sorted(flags)
+
+
+def test_setup_builds_the_targets_that_cmake_installs() -> None:
+    (installed,) = re.findall(r"install\(TARGETS ([\w ]+?) LIBRARY", CMAKE)
+    (built,) = re.findall(r'"--target", ([^\]]*?), "-j"', (ROOT / "setup.py").read_text())
+    assert installed.split() == re.findall(r'"(\w+)"', built)
+
+
+def test_the_version_is_written_once() -> None:
+    version = re.search(r'"([\d.]+)"', (ROOT / "tf_hps/_version.py").read_text())
+    assert version is not None
+    for name in ("setup.py", "pyproject.toml", "CMakeLists.txt", "BUILD", "WORKSPACE"):
+        assert f'"{version[1]}"' not in (ROOT / name).read_text(), name

@@ -1,0 +1,128 @@
+"""What the fields of `tf_hps.config` take, and how their values become JSON."""
+
+import dataclasses
+import math
+import numbers
+import operator
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
+_GENERATION = re.compile(r"[a-z0-9]+(-+[a-z0-9]+)*")
+_LARGEST_FLOAT32 = 3.4028234663852886e38
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """Gives the value as it is written, or None where it is not what the field takes."""
+
+    wanted: str
+    function: Callable[[Any], Any]
+
+    def __call__(self, value: Any) -> Any:
+        try:
+            return self.function(value)
+        except OverflowError:  # a number beyond any float
+            return None
+
+
+def whole_number(smallest: int, largest: int = 2**63 - 1) -> Check:
+    """`8e9` is a whole number too; True and NaN are not."""
+
+    def check(value: Any) -> int | None:
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            return None
+        if isinstance(value, numbers.Integral):
+            number = operator.index(value)
+        elif math.isfinite(value) and float(value).is_integer():
+            number = int(float(value))
+        else:
+            return None
+        return number if smallest <= number <= largest else None
+
+    to = f" to {largest}" if largest < 2**63 - 1 else " on"
+    return Check(f"a whole number from {smallest}{to}", check)
+
+
+def one_of(*choices: str) -> Check:
+    return Check(
+        f"one of {', '.join(choices)}",
+        lambda value: value if isinstance(value, str) and value in choices else None,
+    )
+
+
+def _default_row(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value == "zeros" else None
+    if isinstance(value, Mapping):
+        row_id = whole_number(-(2**63))(value.get("id"))
+        return {"id": row_id} if set(value) == {"id"} and row_id is not None else None
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if not isinstance(value, Sequence) or not value:
+        return None
+    for element in value:
+        if isinstance(element, bool) or not isinstance(element, numbers.Real):
+            return None
+        if not abs(float(element)) <= _LARGEST_FLOAT32:
+            return None
+    return [float(element) for element in value]
+
+
+def _path(value: Any) -> str | None:
+    if not isinstance(value, str | os.PathLike):
+        return None
+    path = os.fspath(value)
+    return path if isinstance(path, str) and path and "\0" not in path else None
+
+
+def _matching(pattern: re.Pattern[str]) -> Callable[[Any], str | None]:
+    return lambda value: value if isinstance(value, str) and pattern.fullmatch(value) else None
+
+
+flag = Check("True or False", lambda value: value if isinstance(value, bool) else None)
+path = Check("a path", _path)
+name = Check("made of [A-Za-z0-9_.-] with / inside", _matching(_NAME))
+generation = Check("made of [a-z0-9] with - inside", _matching(_GENERATION))
+default_row = Check('"zeros", a list of finite float32 numbers or {"id": n}', _default_row)
+
+
+def field(check: Check) -> Any:
+    """A dataclass field that may be None: then it is not written."""
+    return dataclasses.field(default=None, metadata={"check": check})
+
+
+def check_value(label: str, check: Check, value: Any) -> Any:
+    checked = check(value)
+    if checked is None:
+        raise ValueError(f"`{label}` is {check.wanted}. Received: {label}={value!r}")
+    return checked
+
+
+def check_fields(options: Any) -> None:
+    """Replaces what was given to a frozen dataclass by what is written."""
+    for item in dataclasses.fields(options):
+        value = getattr(options, item.name)
+        if value is not None and "check" in item.metadata:
+            checked = check_value(item.name, item.metadata["check"], value)
+            object.__setattr__(options, item.name, checked)
+
+
+def field_names(options: Any) -> list[str]:
+    """The names that stand in hps.json."""
+    return [
+        item.name for item in dataclasses.fields(options) if item.init and item.name != "folder"
+    ]
+
+
+def check_known(place: str, received: Iterable[str], known: Sequence[str]) -> None:
+    for key in received:
+        if key not in known:
+            raise ValueError(f"unknown {key!r} in {place}. Known: {', '.join(known)}")
+
+
+def check_object(place: str, received: Any) -> dict[str, Any]:
+    if not isinstance(received, dict):
+        raise ValueError(f"{place} is an object. Received: {received!r}")
+    return received

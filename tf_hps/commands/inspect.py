@@ -1,0 +1,81 @@
+"""`tf-hps inspect`: what is in a store."""
+
+import argparse
+import itertools
+
+import numpy as np
+
+from tf_hps.store import StoreReader, TableRecord, row_formats
+
+_COLUMNS = ("table", "generation", "rows", "dim", "format", "bytes", "keys", "loaded")
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "inspect",
+        help="list the tables of a store, or show rows of one",
+        description="List the tables of a store, or show rows of one. Takes no lock: the store may be "
+        "in use. A `~` before a row count: rows were updated since the load, and it is an estimate.",
+    )
+    parser.add_argument("--store", required=True, metavar="DIR", help="the store's folder")
+    parser.add_argument("--table", metavar="NAME", help="show this table's rows")
+    parser.add_argument("--generation", metavar="ID", help="of the table (default: the newest)")
+    parser.add_argument(
+        "--rows",
+        type=int,
+        default=5,
+        metavar="N",
+        help="how many rows to show (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--first", type=int, default=-(1 << 63), metavar="KEY", help="the key to start at"
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    if not -(1 << 63) <= options.first < 1 << 63:
+        raise ValueError(f"A key is a signed 64-bit integer. Received: --first {options.first}")
+    if options.rows < 0:
+        raise ValueError(f"--rows is a count. Received: {options.rows}")
+    with StoreReader(options.store) as reader:
+        if options.table is None:
+            _print_tables(reader, reader.tables())
+        else:
+            record = reader.record(options.table, options.generation)
+            _print_tables(reader, [record])
+            _print_rows(reader, record, options.first, options.rows)
+    return 0
+
+
+def _print_tables(reader: StoreReader, records: list[TableRecord]) -> None:
+    lines = [_COLUMNS]
+    for record in records:
+        keys = "" if record.min_key is None else f"{record.min_key}..{record.max_key}"
+        lines.append(
+            (
+                record.name,
+                record.generation,
+                f"{'~' if reader.modified(record) else ''}{record.rows:,}",
+                str(record.embedding_dim),
+                record.row_format,
+                f"{reader.disk_bytes(record):,}",
+                keys,
+                record.created,
+            )
+        )
+    widths = [max(len(line[i]) for line in lines) for i in range(len(_COLUMNS))]
+    for line in lines:
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        )
+
+
+def _print_rows(reader: StoreReader, record: TableRecord, first: int, count: int) -> None:
+    batches = reader.rows(record, first, batch_rows=max(1, count))
+    rows = itertools.chain.from_iterable(
+        zip(keys, row_formats.decode_rows(stored, record.row_format), strict=True)
+        for keys, stored in batches
+    )
+    for key, row in itertools.islice(rows, count):
+        print(f"{key}: {np.array2string(row, precision=6, max_line_width=100, threshold=8)}")

@@ -1,0 +1,267 @@
+"""The configuration of a deployment, as it is written into hps.json."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from tf_hps import _config_fields as fields
+from tf_hps import _config_json
+
+_SCHEME = "://"
+
+
+@dataclasses.dataclass(frozen=True)
+class MemoryConfig:
+    """The tier in this process's memory. What is left None has its default.
+
+    Args:
+        capacity_rows: Rows a table holds at most. Default: no bound.
+        capacity_bytes: Bytes a table takes at most, its index included. Default: no bound.
+        eviction: Which row goes when a table is full: `"lru"` (the default) or `"lfu"`.
+        preload: Whether a table is filled from the tier below when it is opened. Default: True where
+            there is one.
+
+    Example:
+
+    >>> tf_hps.MemoryConfig(capacity_bytes=8_000_000_000, eviction="lfu")
+    """
+
+    capacity_rows: int | None = fields.field(fields.whole_number(1))
+    capacity_bytes: int | None = fields.field(fields.whole_number(1))
+    eviction: str | None = fields.field(fields.one_of("lru", "lfu"))
+    preload: bool | None = fields.field(fields.flag)
+
+    def __post_init__(self) -> None:
+        fields.check_fields(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class RocksdbConfig:
+    """The tier on this machine's disk. What is left None has its default.
+
+    Args:
+        path: The store's folder. Needed, unless it comes from `TF_HPS_CONFIG` or the environment.
+        read_only: Whether the store is opened without its lock, so that many processes may read it.
+            Default: False.
+        block_cache_bytes: Bytes of memory for blocks of the store's files, for all tables together.
+
+    Example:
+
+    >>> tf_hps.RocksdbConfig("stores/ratings", read_only=True)
+    """
+
+    path: str | None = fields.field(fields.path)
+    read_only: bool | None = fields.field(fields.flag)
+    block_cache_bytes: int | None = fields.field(fields.whole_number(0))
+
+    def __post_init__(self) -> None:
+        fields.check_fields(self)
+
+
+_SECTIONS: dict[str, type[MemoryConfig] | type[RocksdbConfig]] = {
+    "memory": MemoryConfig,
+    "rocksdb": RocksdbConfig,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class TableConfig:
+    """One table of a deployment. What is left None has its default.
+
+    Args:
+        generation: Which content. Default: the newest that the store has of this name.
+        embedding_dim: Elements of a row. Default: as the store says.
+        row_format: How a row is stored: `"float32"`, `"float16"`, `"bfloat16"` or `"int8"`. Default: as
+            the store says, else float32.
+        default_row: The row of an id that has none: `"zeros"` (the default), a list of `embedding_dim`
+            numbers, or `{"id": n}` for the row of another id.
+        out_of_range: What ids outside `[0, vocabulary_size)` do: `"default_row"` (the default),
+            `"error"`, or `"wrap_negatives"` (count from the end, as Keras).
+        vocabulary_size: Ids the model was trained with. Needed unless out_of_range is default_row.
+        memory: Options of the memory tier that differ for this table; False: the table does without.
+        rocksdb: The same for the RocksDB tier.
+
+    Example:
+
+    >>> tf_hps.TableConfig(embedding_dim=64, default_row={"id": 0})
+    """
+
+    generation: str | None = fields.field(fields.generation)
+    embedding_dim: int | None = fields.field(fields.whole_number(1, 2**24))
+    row_format: str | None = fields.field(fields.one_of("float32", "float16", "bfloat16", "int8"))
+    default_row: str | Sequence[float] | Mapping[str, int] | None = fields.field(fields.default_row)
+    out_of_range: str | None = fields.field(fields.one_of("default_row", "error", "wrap_negatives"))
+    vocabulary_size: int | None = fields.field(fields.whole_number(0))
+    memory: MemoryConfig | Literal[False] | None = None
+    rocksdb: RocksdbConfig | Literal[False] | None = None
+
+    def __post_init__(self) -> None:
+        fields.check_fields(self)
+        _check_sections(self, or_false=True)
+        if self.out_of_range not in (None, "default_row") and not self.vocabulary_size:
+            raise ValueError(
+                f"`out_of_range` {self.out_of_range!r} needs a `vocabulary_size` of at least 1. "
+                f"Received: vocabulary_size={self.vocabulary_size!r}"
+            )
+        dim = self.embedding_dim
+        if isinstance(self.default_row, list) and dim not in (None, len(self.default_row)):
+            raise ValueError(
+                f"`default_row` has as many elements as a row, {dim}. "
+                f"Received: {len(self.default_row)} elements"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The tiers and tables of a deployment: an hps.json in Python.
+
+    Values are checked here as far as one can without the stores; defaults and what an operator
+    overrides (`TF_HPS_CONFIG`, `TF_HPS_*`) come in when a table is opened. A Config does not change:
+    `dataclasses.replace` gives another one.
+
+    Args:
+        deployment: Whose tables these are; equal names in different deployments share nothing.
+        memory: The tier in this process's memory. None: there is none.
+        rocksdb: The tier on this machine's disk. None: there is none.
+        tables: The tables by name.
+        folder: Where relative paths start. Default: the working directory. Not written.
+
+    Example:
+
+    >>> config = tf_hps.Config(
+    ...     deployment="ratings",
+    ...     memory=tf_hps.MemoryConfig(capacity_rows=1_000_000),
+    ...     rocksdb=tf_hps.RocksdbConfig("stores/ratings"),
+    ...     tables={"movie_id": tf_hps.TableConfig(embedding_dim=64)},
+    ... )
+    >>> table = tf_hps.Table("movie_id", config)
+    """
+
+    deployment: str = "default"
+    memory: MemoryConfig | None = None
+    rocksdb: RocksdbConfig | None = None
+    tables: Mapping[str, TableConfig] = dataclasses.field(default_factory=dict)
+    folder: str | None = dataclasses.field(default=None, repr=False, compare=False, kw_only=True)
+    _file: str | None = dataclasses.field(default=None, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        fields.check_value("deployment", fields.name, self.deployment)
+        _check_sections(self, or_false=False)
+        if not isinstance(self.tables, Mapping):
+            raise ValueError(
+                f"`tables` is a dict of TableConfig by name. Received: tables={self.tables!r}"
+            )
+        for name, table in self.tables.items():
+            fields.check_value("table name", fields.name, name)
+            if not isinstance(table, TableConfig):
+                raise ValueError(f"`tables[{name!r}]` is a TableConfig. Received: {table!r}")
+            for section in _SECTIONS:
+                if getattr(table, section) and getattr(self, section) is None:
+                    raise ValueError(
+                        f"`tables[{name!r}].{section}` overrides a tier that the deployment does not "
+                        f"have; give `{section}` to the Config too"
+                    )
+        object.__setattr__(self, "tables", dict(self.tables))
+
+    def to_json(self) -> str:
+        """The text of hps.json. Paths stand in it as they were given."""
+        document: dict[str, Any] = {"format_version": _config_json.FORMAT_VERSION}
+        document |= _written(self)
+        document["tables"] = {name: _written(table) for name, table in self.tables.items()}
+        return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes `to_json()` to `path`, whole or not at all. Relative paths in it start there."""
+        _config_json.write(os.fspath(path), self.to_json())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Config":
+        """Reads what `save` wrote. Unknown options are a ValueError that lists the known ones."""
+        file = os.path.abspath(os.fspath(path))
+        with open(file, "rb") as opened:
+            text = opened.read()
+        try:
+            config = _config_from(_config_json.parse(text), os.path.dirname(file))
+        except ValueError as error:
+            raise ValueError(f"{os.fspath(path)}: {error}") from error
+        object.__setattr__(config, "_file", file)
+        return config
+
+    def absolute(self) -> "Config":
+        """The same with absolute paths: it may be saved anywhere."""
+        return dataclasses.replace(
+            self,
+            rocksdb=self._absolute(self.rocksdb),
+            tables={
+                name: dataclasses.replace(table, rocksdb=self._absolute(table.rocksdb))
+                for name, table in self.tables.items()
+            },
+        )
+
+    def path(self) -> str:
+        """An hps.json that says this: the file it was loaded from, else one in a temporary folder."""
+        return self._file or _config_json.write_private(self.absolute().to_json())
+
+    def _absolute(self, rocksdb: Any) -> Any:
+        if not rocksdb or rocksdb.path is None or _SCHEME in rocksdb.path:
+            return rocksdb
+        path = os.path.abspath(os.path.join(self.folder or "", rocksdb.path))
+        return dataclasses.replace(rocksdb, path=path)
+
+
+def _check_sections(options: Any, or_false: bool) -> None:
+    for section, kind in _SECTIONS.items():
+        value = getattr(options, section)
+        if value is not None and not isinstance(value, kind) and not (or_false and value is False):
+            raise ValueError(f"`{section}` is a {kind.__name__}. Received: {section}={value!r}")
+
+
+def _written(options: Any) -> dict[str, Any]:
+    """The fields of a dataclass that are not None; a tier that is False is null in JSON."""
+    written = {}
+    for name in fields.field_names(options):
+        value = getattr(options, name)
+        if name == "tables" or value is None:
+            continue
+        if name in _SECTIONS:
+            value = _written(value) if value else None
+        written[name] = value
+    return written
+
+
+def _config_from(document: dict[str, Any], folder: str) -> Config:
+    fields.check_known("hps.json", document, ["format_version", *fields.field_names(Config)])
+    options = {name: value for name, value in document.items() if value is not None}
+    for section, kind in _SECTIONS.items():
+        if section in options:
+            options[section] = _options_from(kind, options[section], f"`{section}`")
+    tables = fields.check_object("`tables`", options.pop("tables", {}))
+    return Config(
+        **options,
+        tables={name: _table_from(name, entry) for name, entry in tables.items()},
+        folder=folder,
+    )
+
+
+def _table_from(name: str, entry: Any) -> TableConfig:
+    place = f"`tables.{name}`"
+    options = dict(fields.check_object(place, entry))
+    for section, kind in _SECTIONS.items():
+        if section not in options:
+            continue
+        if options[section] is None:
+            options[section] = False
+        else:
+            options[section] = _options_from(kind, options[section], f"`tables.{name}.{section}`")
+    table: TableConfig = _options_from(TableConfig, options, place)
+    return table
+
+
+def _options_from(kind: Any, options: Any, place: str) -> Any:
+    fields.check_known(place, fields.check_object(place, options), fields.field_names(kind))
+    try:
+        return kind(**options)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None

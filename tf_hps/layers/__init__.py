@@ -1,0 +1,7 @@
+"""Keras layers over tables."""
+
+from tf_hps import _library
+
+_library.check_keras_backend()
+
+from tf_hps.layers.hps_embedding import HpsEmbedding as HpsEmbedding  # noqa: E402

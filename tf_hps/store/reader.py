@@ -1,0 +1,147 @@
+"""Reads tables of a store without the op library."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tf_hps.store import database, formats
+from tf_hps.store.errors import StoreError
+from tf_hps.store.formats import TableRecord
+from tf_hps.store.sources import RowSource
+
+_INT64_MIN, _INT64_MAX = -(1 << 63), (1 << 63) - 1
+
+
+class StoreReader:
+    """The store at `path` as it is when opened; takes no lock and writes nothing.
+
+    Example:
+
+        with tf_hps.store.StoreReader("/data/store") as reader:
+            for record in reader.tables():
+                print(record.name, record.generation, record.rows)
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.path.abspath(os.fspath(path))
+        self._database = database.open_read_only(self.path)
+        try:
+            with database.translating(self.path):
+                database.check_format_version(self._database, self.path)
+                self._records = database.records(self._database, self.path)
+        except BaseException:
+            self._database.close()
+            raise
+
+    def tables(self) -> list[TableRecord]:
+        """All tables and generations, oldest load first."""
+        return list(self._records)
+
+    def record(self, name: str, generation: str | None = None) -> TableRecord:
+        """One generation of table `name`, by default the newest."""
+        for record in reversed(self._records):
+            if record.name == name and generation in (None, record.generation):
+                return record
+        which = f" of generation {generation}" if generation else ""
+        known = ", ".join(f"{r.name} ({r.generation})" for r in self._records) or "no tables"
+        raise StoreError(f"{self.path} has no table {name!r}{which}. It has: {known}")
+
+    def modified(self, record: TableRecord) -> bool:
+        """Whether rows were updated since the load: the row count is an estimate then."""
+        return self._database.get(record.modified_key) is not None
+
+    def disk_bytes(self, record: TableRecord) -> int:
+        """The size of the table's files."""
+        return int(self._family(record).property_int_value("rocksdb.total-sst-files-size") or 0)
+
+    def rows(
+        self,
+        record: TableRecord,
+        first: int = _INT64_MIN,
+        last: int = _INT64_MAX,
+        batch_rows: int = 65536,
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]]:
+        """Batches (keys, rows uint8[n, row_bytes] as stored), ascending, keys in [first, last]."""
+        items = database.scan(self._family(record), formats.encode_key(first))
+        end = formats.encode_key(last)
+        while batch := self._next_batch(items, batch_rows):
+            keys, values = zip(*batch, strict=True)
+            ids = formats.decode_keys(b"".join(keys))
+            stored = self._stored(record, values)
+            if keys[-1] > end:
+                inside = int(np.searchsorted(ids, last, side="right"))
+                if inside:
+                    yield ids[:inside], stored[:inside]
+                return
+            yield ids, stored
+
+    def get(
+        self, record: TableRecord, keys: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+        """Rows uint8[n, row_bytes] as stored, zeros where there is none, and which there are."""
+        encoded = formats.encode_keys(np.ascontiguousarray(keys, np.int64)).tolist()
+        with database.translating(self.path):
+            values: Any = self._family(record).get(encoded) if encoded else []
+        found = np.array([value is not None for value in values], np.bool_)
+        rows = np.zeros((len(encoded), record.row_bytes), np.uint8)
+        if found.any():
+            rows[found] = self._stored(record, [value for value in values if value is not None])
+        return rows, found
+
+    def source(self, name: str, generation: str | None = None) -> RowSource:
+        """A table as a source of rows, for another store or another row format."""
+        return _TableSource(self, self.record(name, generation))
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __enter__(self) -> "StoreReader":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _family(self, record: TableRecord) -> Any:
+        with database.translating(self.path):
+            return self._database.get_column_family(record.column_family)
+
+    def _next_batch(
+        self, items: Iterator[tuple[bytes, bytes]], batch_rows: int
+    ) -> list[tuple[bytes, bytes]]:
+        with database.translating(self.path):
+            return list(itertools.islice(items, batch_rows))
+
+    def _stored(
+        self, record: TableRecord, values: list[bytes] | tuple[bytes, ...]
+    ) -> npt.NDArray[np.uint8]:
+        joined = b"".join(values)
+        if len(joined) != len(values) * record.row_bytes:
+            raise StoreError(
+                f"{self.path}: table {record.name!r} has rows that do not have {record.row_bytes} bytes"
+            )
+        return np.frombuffer(joined, np.uint8).reshape(len(values), record.row_bytes)
+
+
+class _TableSource(RowSource):
+    ascending = True
+
+    def __init__(self, reader: StoreReader, record: TableRecord) -> None:
+        self._reader = reader
+        self._record = record
+        self.embedding_dim = record.embedding_dim
+        self.row_format = record.row_format
+        self.rows = None if reader.modified(record) else record.rows
+        self.description = f"table {record.name!r} of {reader.path}"
+
+    def __iter__(self) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]]:
+        return self._reader.rows(self._record)

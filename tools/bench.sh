@@ -1,0 +1,25 @@
+# ./run bench [NAME...]: the figures, each a program in benchmarks/ (Python) or benchmarks/cc/ (C++).
+# benchmarks/README.md explains them.
+. tools/setup.sh
+. tools/cmake.sh
+
+setup bench
+build_package
+
+known=()
+for file in benchmarks/*.py benchmarks/cc/*.cc; do
+  name=$(basename "${file%.*}")
+  [ ! -e "$file" ] || [ "${name#_}" != "$name" ] || known+=("$name")
+done
+[ $# -gt 0 ] || set -- "${known[@]}"
+for name in "$@"; do
+  say "== $name"
+  if [ -e "benchmarks/$name.py" ]; then
+    "$venv/bin/python" "benchmarks/$name.py"
+  elif [ -e "benchmarks/cc/$name.cc" ]; then
+    compile release "$name"
+    "build/release/benchmarks/$name"
+  else
+    die "there is no benchmark $name; known are ${known[*]}"
+  fi
+done

@@ -1,0 +1,30 @@
+"""Prints what the package and the extras named on the command line require, one requirement a line.
+
+pip itself would build the package to learn this; pyproject.toml says it too.
+"""
+
+import pathlib
+import sys
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    from pip._vendor import tomli as tomllib
+
+PROJECT = pathlib.Path(__file__).resolve().parent.parent / "pyproject.toml"
+
+
+def requirements(extras: list[str]) -> list[str]:
+    project = tomllib.loads(PROJECT.read_text())["project"]
+    found = list(project["dependencies"])
+    for extra in extras:
+        for requirement in project["optional-dependencies"][extra]:
+            if requirement.startswith(project["name"] + "["):
+                found += project["optional-dependencies"][requirement.split("[")[1].rstrip("]")]
+            else:
+                found.append(requirement)
+    return list(dict.fromkeys(found))
+
+
+if __name__ == "__main__":
+    print("\n".join(requirements(sys.argv[1:])))

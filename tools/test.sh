@@ -1,0 +1,13 @@
+# ./run test: builds the C++ tests three times (release, AddressSanitizer with UBSan, ThreadSanitizer)
+# and lets pytest run them with the Python ones. Arguments go to pytest.
+. tools/setup.sh
+. tools/cmake.sh
+
+setup wheel test
+need_packages libgtest-dev libgmock-dev
+build_package cc_tests
+for flavour in address thread; do
+  configure "$flavour" -DTF_HPS_TESTS=ON "-DTF_HPS_SANITIZE=$flavour"
+  compile "$flavour" cc_tests
+done
+exec "$venv/bin/python" -m pytest "$@"
