@@ -19,7 +19,10 @@ SANITIZER_OPTIONS = {
         "ASAN_OPTIONS": "strict_string_checks=1:detect_stack_use_after_return=1:check_initialization_order=1",
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
     },
-    "thread": {"TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:history_size=4"},
+    "thread": {
+        "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:history_size=4:"
+        f"suppressions={ROOT / 'tests/cc/tsan_suppressions.txt'}"
+    },
 }
 
 

@@ -1,7 +1,7 @@
 // EmbeddingStore::Find of the rocksdb backend against a bare loop of rocksdb_batched_multi_get_cf
 // over the same keys of the same open database: keys encoded, chunks of 512 in the order they come,
 // rows copied out, results freed. Above 1: Find is faster.
-//   bench_rocksdb_store_find [rows] [dir]
+//   rocksdb_store_find [rows] [dir]
 #include <algorithm>
 #include <array>
 #include <chrono>
