@@ -11,6 +11,7 @@ esac
 
 setup lint
 compgen -c clang++ >/dev/null || need_packages clang
+command -v git >/dev/null || need_packages git
 mapfile -t cc_files < <(git ls-files -co --exclude-standard '*.cc' '*.h' '*.cu')
 
 failed=()
