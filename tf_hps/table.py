@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tf_hps import _library, ops
 from tf_hps.config import Config
+from tf_hps.store import owners
 
 _DTYPES = ("float32", "float16", "bfloat16")
 # Names of handles in this process. They never tell which table it is (tf.saved_model.load renames
@@ -56,7 +57,9 @@ class Table(tf.saved_model.experimental.TrackableResource):
         path = config.path() if isinstance(config, Config) else config
         self._config_path = os.path.abspath(os.fspath(path))
         # First what can fail: a resource that exists works.
-        self._table = _library.load_core().Table(self._config_path, name)
+        core = _library.load_core()
+        owners.check_not_written_offline(self._config_path, core)
+        self._table = core.Table(self._config_path, name)
         self._spec: dict[str, Any] = self._table.spec
         self._shared_name = f"tf_hps/{self.deployment}/{name}/{next(_numbers)}"
         # A table made while a function is traced belongs outside of it.

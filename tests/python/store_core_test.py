@@ -118,6 +118,19 @@ def test_a_store_that_a_table_writes_is_not_written_offline(tmp_path):
     write(tmp_path / "s", make_rows(1))
 
 
+def test_a_table_does_not_write_a_store_that_is_being_written_offline(tmp_path):
+    write(tmp_path / "s", make_rows())
+    config = tf_hps.Config(
+        deployment="written offline",
+        rocksdb=tf_hps.RocksdbConfig(path=str(tmp_path / "s"), read_only=False),
+        tables={"t": tf_hps.TableConfig()},
+    )
+    with StoreWriter(tmp_path / "s"):
+        with pytest.raises(StoreInUseError, match="is open in a StoreWriter of this process"):
+            tf_hps.Table("t", config)
+    assert len(tf_hps.Table("t", config)) == len(KEYS)
+
+
 def test_a_store_that_tables_read_is_written_offline(tmp_path):
     rows = make_rows()
     first = write(tmp_path / "s", rows)

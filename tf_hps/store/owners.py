@@ -57,3 +57,17 @@ def check_not_open_for_writing(path: str) -> None:
         raise StoreInUseError(
             f"{path} is open in another StoreWriter of this process. Close that one first."
         )
+
+
+def check_not_written_offline(config_path: str, core: Any) -> None:
+    """Raises a StoreInUseError when a StoreWriter of this process has a store open that the op library
+    is about to open for writing, which RocksDB's lock would not notice."""
+    if not _writers:
+        return
+    values = {line["name"]: line["value"] for line in core.explain_config(config_path)}
+    path = values.get("rocksdb.path")
+    if path and not values.get("rocksdb.read_only") and writer(path) is not None:
+        raise StoreInUseError(
+            f"{path} is open in a StoreWriter of this process. Close it before a table opens the store "
+            "for writing, or open the table with read_only=True."
+        )
