@@ -125,9 +125,9 @@ def test_a_table_does_not_write_a_store_that_is_being_written_offline(tmp_path):
         rocksdb=tf_hps.RocksdbConfig(path=str(tmp_path / "s"), read_only=False),
         tables={"t": tf_hps.TableConfig()},
     )
-    with StoreWriter(tmp_path / "s"):
-        with pytest.raises(StoreInUseError, match="is open in a StoreWriter of this process"):
-            tf_hps.Table("t", config)
+    in_use = pytest.raises(StoreInUseError, match="is open in a StoreWriter of this process")
+    with StoreWriter(tmp_path / "s"), in_use:
+        tf_hps.Table("t", config)
     assert len(tf_hps.Table("t", config)) == len(KEYS)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import keras
 
+from tf_hps.store.embedding_rows import describe_rows, exact_row_format, output_dtype
 from tf_hps.swap.attributes import own_attributes
 from tf_hps.swap.call_watch import Usage, watch_calls
-from tf_hps.store.embedding_rows import describe_rows, exact_row_format, output_dtype
 from tf_hps.swap.functions import is_function, layers_held
 from tf_hps.swap.table_names import table_name
 

@@ -11,9 +11,9 @@ from tf_hps.config import Config, MemoryConfig, RocksdbConfig, TableConfig
 from tf_hps.layers import HpsEmbedding
 from tf_hps.progress import Progress
 from tf_hps.store import StoreWriter, row_formats
+from tf_hps.store.embedding_rows import EmbeddingRows
 from tf_hps.swap.call_watch import watch_calls
 from tf_hps.swap.copy_layer import CannotCopy
-from tf_hps.store.embedding_rows import EmbeddingRows
 from tf_hps.swap.plan import Move, SwapPlan, plan_swap
 from tf_hps.swap.replacer import LayerReplacer, compile_like
 from tf_hps.swap.report import make_report, remember
