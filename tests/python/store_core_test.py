@@ -121,7 +121,7 @@ def test_a_store_that_a_table_writes_is_not_written_offline(tmp_path):
 def test_a_table_does_not_write_a_store_that_is_being_written_offline(tmp_path):
     write(tmp_path / "s", make_rows())
     config = tf_hps.Config(
-        deployment="written offline",
+        deployment="written_offline",
         rocksdb=tf_hps.RocksdbConfig(path=str(tmp_path / "s"), read_only=False),
         tables={"t": tf_hps.TableConfig()},
     )

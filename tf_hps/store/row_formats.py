@@ -80,11 +80,14 @@ def pack_quantized(
 
 def _quantize(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        # fmax passes NaN over: one bad element leaves the others of its row as they are.
-        largest = np.fmax.reduce(np.abs(rows), axis=1, initial=np.float32(0))
-        scale = np.where(largest > 0, np.float32(127) / largest, np.float32(1))
-        quantized = np.rint(rows * scale[:, None])
-        quantized = np.nan_to_num(np.clip(quantized, -127, 127), copy=False, nan=0)
+        largest = np.abs(rows).max(axis=1, initial=np.float32(0))  # NaN where there is one
+        # Rows of the smallest subnormals would have an infinite scale.
+        scale = np.minimum(np.float32(127) / largest, np.finfo(np.float32).max)
+        scale = np.where(largest == 0, np.float32(1), scale)
+        finite = np.isfinite(largest)
+        # One bad element makes the whole row NaN when it is decoded, instead of wrong numbers.
+        scale = np.where(finite, scale, np.float32(np.nan))
+        quantized = np.rint(np.clip(np.where(finite[:, None], rows * scale[:, None], 0), -127, 127))
     return pack_quantized(quantized.astype(np.int8), scale)
 
 

@@ -151,6 +151,13 @@ TEST(EncodeRowTest, ARowOfZerosHasScaleOne) {
   EXPECT_THAT(row, ElementsAre(0, 0, 0x80, 0x3f, 0, 0, 0));
 }
 
+TEST(EncodeRowTest, ARowWithAnInfinityDecodesToNan) {
+  const std::vector<float> elements = {1.0f, -kInf, 2.0f};
+  std::vector<uint8_t> row(7, 0xff);
+  SelectEncodeRow(ElementType::kFloat32, RowFormat::kInt8)(Bytes(elements).data(), row.data(), 3);
+  EXPECT_THAT(row, ElementsAre(0, 0, 0xc0, 0x7f, 0, 0, 0));
+}
+
 TEST(EncodeRowTest, HalvesAreWidenedAndNarrowed) {
   const std::vector<uint16_t> ones = {0x3c00, 0x3c00};
   std::vector<float> row(2);
