@@ -1,0 +1,173 @@
+// The memory store's Find against the bare minimum: a gather from a dense array, rows prefetched 16
+// keys ahead, without any keys to look for. Prints nanoseconds a key and the gather's time over
+// Find's. See benchmarks/README.md, "memory_store_find".
+//
+//   memory_store_find [rows, default 2000000]
+#include <time.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "cc/storage/address_range.h"
+#include "cc/storage/memory_store.h"
+
+namespace tf_hps {
+namespace {
+
+constexpr int64_t kDim = 64;
+constexpr size_t kRowBytes = kDim * sizeof(float);
+constexpr size_t kKeys = 4 * 131072;  // looked up in each measurement
+constexpr int kRepetitions = 9;
+
+// Of this thread: a busy machine lengthens it less than the clock on the wall.
+double ThreadSeconds() {
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+[[noreturn]] void Die(const absl::Status& status) {
+  std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
+  std::exit(1);
+}
+
+uint8_t* HugeMemory(size_t bytes) {
+  auto range = AddressRange::Reserve(bytes, bytes);
+  if (!range.ok()) Die(range.status());
+  if (absl::Status status = range->Commit(bytes); !status.ok()) Die(status);
+  return (new AddressRange(*std::move(range)))->data();  // as long as the process
+}
+
+std::vector<Key> UniformKeys(int64_t rows, std::mt19937_64* random) {
+  std::vector<Key> keys(kKeys);
+  for (Key& key : keys) key = static_cast<Key>((*random)() % static_cast<uint64_t>(rows));
+  return keys;
+}
+
+// Rank r with probability proportional to r^-1.05; which key has which rank is random.
+std::vector<Key> ZipfKeys(int64_t rows, std::mt19937_64* random) {
+  std::vector<double> up_to(rows);
+  double sum = 0;
+  for (int64_t r = 0; r < rows; ++r) up_to[r] = sum += std::pow(static_cast<double>(r + 1), -1.05);
+  std::vector<Key> by_rank(rows);
+  std::iota(by_rank.begin(), by_rank.end(), 0);
+  std::shuffle(by_rank.begin(), by_rank.end(), *random);
+  std::uniform_real_distribution<double> uniform(0, sum);
+  std::vector<Key> keys(kKeys);
+  for (Key& key : keys) {
+    key = by_rank[std::lower_bound(up_to.begin(), up_to.end(), uniform(*random)) - up_to.begin()];
+  }
+  return keys;
+}
+
+void Gather(const uint8_t* dense, const Key* keys, size_t n, uint8_t* out) {
+  constexpr size_t kAhead = 16;
+  for (size_t i = 0; i < n; ++i) {
+    if (i + kAhead < n) {
+      for (size_t b = 0; b < kRowBytes; b += 64) {
+        __builtin_prefetch(dense + keys[i + kAhead] * kRowBytes + b);
+      }
+    }
+    std::memcpy(out + i * kRowBytes, dense + keys[i] * kRowBytes, kRowBytes);
+  }
+}
+
+void Find(const EmbeddingStore& store, const Key* keys, size_t n, uint8_t* out) {
+  static const std::vector<uint8_t> zeros(kRowBytes, 0);
+  RowSink sink;
+  sink.destination = out;
+  sink.stride = sink.out_bytes = kRowBytes;
+  sink.default_row = zeros.data();
+  Pending pending = Pending::All(n);
+  const absl::Status status = store.Find({keys, n}, sink, &pending);
+  if (!status.ok()) Die(status);
+  if (!pending.empty()) Die(absl::InternalError("a row is missing"));
+}
+
+// Nanoseconds a key: the threads share the keys, each has its output.
+template <class LookUp>
+double Measure(const std::vector<Key>& keys, size_t batch, int threads,
+               const std::vector<uint8_t*>& outputs, const LookUp& look_up) {
+  std::vector<double> seconds(threads);
+  const size_t share = keys.size() / threads;
+  const auto work = [&](int t) {
+    const double start = ThreadSeconds();
+    for (size_t i = t * share; i + batch <= (t + 1) * share; i += batch) {
+      look_up(&keys[i], batch, outputs[t]);
+    }
+    seconds[t] = ThreadSeconds() - start;
+  };
+  std::vector<std::thread> others;
+  for (int t = 1; t < threads; ++t) others.emplace_back(work, t);
+  work(0);
+  for (std::thread& other : others) other.join();
+  return std::accumulate(seconds.begin(), seconds.end(), 0.0) / static_cast<double>(keys.size()) *
+         1e9;
+}
+
+void Run(int64_t rows) {
+  std::mt19937_64 random(1);
+  uint8_t* const dense = HugeMemory(rows * kRowBytes);
+  for (int64_t i = 0; i < rows * kDim; ++i) {
+    reinterpret_cast<float*>(dense)[i] = static_cast<float>(i);
+  }
+  TableSpec spec;
+  spec.embedding_dim = kDim;
+  spec.rows = rows;
+  auto store = OpenMemoryStore(spec, {});
+  if (!store.ok()) Die(store.status());
+  std::vector<Key> all(rows);
+  std::iota(all.begin(), all.end(), 0);
+  if (absl::Status status = (*store)->Insert(all, RowsView(dense, kRowBytes), {}); !status.ok()) {
+    Die(status);
+  }
+  std::printf("%lld rows of %lld floats, %s, memory %.3f of the rows' bytes\n",
+              static_cast<long long>(rows), static_cast<long long>(kDim),
+              CpuIsaName(SelectedCpuIsa()),
+              static_cast<double>((*store)->Stats().bytes) / static_cast<double>(rows * kRowBytes));
+  std::printf("keys     batch threads  find ns  gather ns  gather/find\n");
+  for (const bool zipf : {false, true}) {
+    const std::vector<Key> keys = zipf ? ZipfKeys(rows, &random) : UniformKeys(rows, &random);
+    for (const size_t batch : {32, 1024, 16384, 131072}) {
+      const std::vector<uint8_t*> outputs = {HugeMemory(batch * kRowBytes),
+                                             HugeMemory(batch * kRowBytes)};
+      for (const int threads : {1, 2}) {
+        std::vector<double> find, gather;
+        for (int i = 0; i < kRepetitions; ++i) {
+          find.push_back(Measure(keys, batch, threads, outputs,
+                                 [&](const Key* batch_keys, size_t n, uint8_t* out) {
+                                   Find(**store, batch_keys, n, out);
+                                 }));
+          gather.push_back(Measure(keys, batch, threads, outputs,
+                                   [&](const Key* batch_keys, size_t n, uint8_t* out) {
+                                     Gather(dense, batch_keys, n, out);
+                                   }));
+        }
+        std::printf("%-8s%6zu %7d %8.1f %10.1f %12.2f\n", zipf ? "zipf" : "uniform", batch, threads,
+                    Median(find), Median(gather), Median(gather) / Median(find));
+        std::fflush(stdout);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tf_hps
+
+int main(int argc, char** argv) {
+  tf_hps::Run(argc > 1 ? std::atoll(argv[1]) : 2000000);
+  return 0;
+}
