@@ -18,7 +18,7 @@ namespace {
 
 // Waits of 10, 20, ... ms in between: a reader beside a writer that compacts all the time lost four
 // in a row on a busy machine.
-constexpr int kOpenAttempts = 10;
+constexpr int kOpenAttempts = 6;
 
 // What RocksDB writes before CURRENT makes a database of it: left behind by a process that was
 // killed just then, in the way of nobody.
