@@ -15,10 +15,6 @@ struct KeyIndexWriter::Homes {
     while (!lower->TryLock(writer.Set(std::min(first, second)))) std::this_thread::yield();
     while (!upper->TryLock(writer.Set(std::max(first, second)))) std::this_thread::yield();
   }
-  void WillChange() {
-    first_lock.WillChange();
-    second_lock.WillChange();
-  }
 
   const uint64_t first, second;
   SetLock first_lock, second_lock;
@@ -101,7 +97,6 @@ KeyIndexWriter::Way KeyIndexWriter::MoveAway(uint64_t from, const Homes& homes) 
     if (other == homes.first || other == homes.second || !lock.TryLock(Set(other))) continue;
     const Way to = FindSpare(other);
     if (!to) continue;
-    lock.WillChange();
     const uint32_t code = CodeAt(at);
     const uint16_t counter =
         index_.counters() == nullptr ? 0 : CounterOf(at)->load(std::memory_order_relaxed);
@@ -147,10 +142,7 @@ uint32_t KeyIndexWriter::EvictAnywhere(uint64_t start) {
     const uint64_t set = (start + i) % index_.num_sets();
     SetLock lock;
     if (!lock.TryLock(Set(set))) continue;
-    if (const Way victim = FindColdest(set, static_cast<Key>(start))) {
-      lock.WillChange();
-      return Evict(victim);
-    }
+    if (const Way victim = FindColdest(set, static_cast<Key>(start))) return Evict(victim);
   }
   return RowSlab::kNoRow;
 }
@@ -166,7 +158,6 @@ absl::StatusOr<KeyIndexWriter::Outcome> KeyIndexWriter::Insert(Key key, const ui
     Way at = FindKey(first, key);
     if (at && CodeAt(at) >= KeySet::kFirstRow) {
       if (existing == OnExisting::kKeep) return Outcome::kKept;
-      lock.WillChange();
       store_.slab->Write(CodeAt(at) - KeySet::kFirstRow, row);
       return Outcome::kStored;
     }
@@ -175,7 +166,6 @@ absl::StatusOr<KeyIndexWriter::Outcome> KeyIndexWriter::Insert(Key key, const ui
       const absl::StatusOr<uint32_t> number = store_.slab->Allocate();
       if (!number.ok()) return number.status();
       if (*number != RowSlab::kNoRow) {
-        lock.WillChange();
         store_.slab->Write(*number, row);
         Occupy(at, key, *number + KeySet::kFirstRow, NewCounter());
         return Outcome::kStored;
@@ -205,7 +195,6 @@ absl::StatusOr<KeyIndexWriter::Outcome> KeyIndexWriter::InsertUnderHomes(
   const Way at = FindKey(homes, key);
   if (at && CodeAt(at) >= KeySet::kFirstRow) {
     if (existing == OnExisting::kKeep) return Outcome::kKept;
-    homes.WillChange();
     store_.slab->Write(CodeAt(at) - KeySet::kFirstRow, row);
     return Outcome::kStored;
   }
@@ -214,7 +203,6 @@ absl::StatusOr<KeyIndexWriter::Outcome> KeyIndexWriter::InsertUnderHomes(
   });
   if (overflowed) return existing == OnExisting::kKeep ? Outcome::kKept : Outcome::kStored;
 
-  homes.WillChange();
   uint32_t number = std::exchange(*evicted_row, RowSlab::kNoRow);
   if (number == RowSlab::kNoRow) {
     const absl::StatusOr<uint32_t> allocated = store_.slab->Allocate();
@@ -246,7 +234,6 @@ void KeyIndexWriter::Erase(Key key) {
     if (!at && Spilled(Set(first)) == 0) return;
     if (at) {
       code = CodeAt(at);
-      lock.WillChange();
       Vacate(at);
     }
   }
@@ -255,7 +242,6 @@ void KeyIndexWriter::Erase(Key key) {
     const Way at = FindKey(homes, key);
     if (at) {
       code = CodeAt(at);
-      homes.WillChange();
       Vacate(at);
     } else {
       const uint32_t row = index_.overflow().Erase(key, RowSlab::kNoRow);
@@ -274,7 +260,6 @@ void KeyIndexWriter::MarkAbsent(Key key, Refuses refuses) {
   for (uint32_t code : {KeySet::kFree, KeySet::kAbsent}) {
     for (uint64_t set : {homes.first, homes.second}) {
       if (const Way at = FindCode(set, code)) {
-        homes.WillChange();
         Occupy(at, key, KeySet::kAbsent, 0);
         return;
       }
@@ -284,7 +269,6 @@ void KeyIndexWriter::MarkAbsent(Key key, Refuses refuses) {
 
 void KeyIndexWriter::Adopt(Key key, uint32_t row, uint16_t counter) {
   Homes homes(*this, key);
-  homes.WillChange();
   Place(homes, key, row + KeySet::kFirstRow, counter);
 }
 

@@ -7,7 +7,9 @@
 
 namespace tf_hps {
 
-// A writer's hold of a set. Readers that began before the set was changed look again.
+// A writer's hold of a set. Readers that began before it ended look again, whether the set changed
+// or not: a reader that found the set locked, did not look, and then sees the head as it was before
+// would call a key missing that was there all the time.
 class SetLock {
  public:
   SetLock() = default;
@@ -28,26 +30,18 @@ class SetLock {
     // A reader that sees anything written from here on sees the lock, too.
     std::atomic_thread_fence(std::memory_order_release);
     set_ = set;
-    changed_ = false;
     return true;
   }
   void Unlock() {
     if (set_ == nullptr) return;
     // Added: takes off the lock and raises the version in one step; others may count spilled keys
     // in the head meanwhile.
-    if (changed_) {
-      set_->head.fetch_add(KeySet::kLocked, std::memory_order_release);
-    } else {
-      set_->head.fetch_sub(KeySet::kLocked, std::memory_order_release);
-    }
+    set_->head.fetch_add(KeySet::kLocked, std::memory_order_release);
     set_ = nullptr;
   }
-  // To be called before the first change: without one, readers need not look again.
-  void WillChange() { changed_ = true; }
 
  private:
   KeySet* set_ = nullptr;
-  bool changed_ = false;
 };
 
 // Counts the keys whose first home is `set` and who live elsewhere. From 15 on it stays: lookups

@@ -78,6 +78,18 @@ TEST_P(MemoryStoreThreadsTest, AWriteHidesNoOtherKeyOfItsSet) {
   RunTogether(1000, {[&](int round) { write_all(written, round); }, read, read});
 }
 
+// Erasing a key that is not there locks its set and changes nothing.
+TEST_P(MemoryStoreThreadsTest, ALockWithoutAChangeHidesNoKey) {
+  const WordStore store(Options(40), 16);
+  const std::vector<Key> keys = KeysFrom(1, 40), unknown = KeysFrom(1000, 200);
+  ASSERT_TRUE(store.Insert(keys, std::vector<uint64_t>(40, 0)).ok());
+  const auto erase = [&](int) { ASSERT_TRUE(store.store().Erase(unknown).ok()); };
+  const auto read = [&](int) {
+    for (uint64_t value : store.Find(keys)) ASSERT_EQ(value, 0u) << "a key was not found";
+  };
+  RunTogether(3000, {read, erase, erase});
+}
+
 TEST_P(MemoryStoreThreadsTest, EvictedRowsAreNeverAnothersRow) {
   const WordStore store(Options(60), 16);
   UpdateStamps stamps;
