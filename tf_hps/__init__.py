@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from tf_hps.config import MemoryConfig as MemoryConfig
     from tf_hps.config import RocksdbConfig as RocksdbConfig
     from tf_hps.config import TableConfig as TableConfig
+    from tf_hps.embedding_bags import embedding_lookup_sparse as embedding_lookup_sparse
+    from tf_hps.embedding_bags import safe_embedding_lookup_sparse as safe_embedding_lookup_sparse
     from tf_hps.embedding_ops import embedding_lookup as embedding_lookup
-    from tf_hps.embedding_ops import embedding_lookup_sparse as embedding_lookup_sparse
-    from tf_hps.embedding_ops import safe_embedding_lookup_sparse as safe_embedding_lookup_sparse
+    from tf_hps.embedding_ops import embedding_lookup_group as embedding_lookup_group
     from tf_hps.saved_model import export as export
     from tf_hps.saved_model import load as load
     from tf_hps.swap import restore_embeddings as restore_embeddings
@@ -31,8 +32,9 @@ _ATTRIBUTES = {
     "TableConfig": "tf_hps.config",
     "Table": "tf_hps.table",
     "embedding_lookup": "tf_hps.embedding_ops",
-    "embedding_lookup_sparse": "tf_hps.embedding_ops",
-    "safe_embedding_lookup_sparse": "tf_hps.embedding_ops",
+    "embedding_lookup_group": "tf_hps.embedding_ops",
+    "embedding_lookup_sparse": "tf_hps.embedding_bags",
+    "safe_embedding_lookup_sparse": "tf_hps.embedding_bags",
     "export": "tf_hps.saved_model",
     "load": "tf_hps.saved_model",
     "restore_embeddings": "tf_hps.swap",

@@ -1,5 +1,7 @@
 """The ops as they are, on a table's resource handle. `Table` and `embedding_lookup` are easier to use."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 from tensorflow.python.framework import auto_control_deps_utils
 
@@ -7,11 +9,14 @@ from tf_hps import _library
 
 _ops = _library.load_ops()
 
-# Rows are not variables of the model: nothing flows back into a lookup.
+# Rows are not variables of the model: nothing flows back into a lookup. (The weights of a combining
+# one may be: _lookup_combine_gradient.)
 tf.no_gradient("HpsLookup")
+tf.no_gradient("HpsGroupLookup")
 # Otherwise automatic control dependencies put all lookups of a table in one line, in the export too,
 # and run those whose rows nobody uses.
-auto_control_deps_utils.register_read_only_resource_op("HpsLookup")
+for _op in ("HpsLookup", "HpsGroupLookup", "HpsLookupCombine"):
+    auto_control_deps_utils.register_read_only_resource_op(_op)
 
 
 def table_handle(shared_name: str = "", container: str = "") -> tf.Tensor:
@@ -35,6 +40,74 @@ def lookup(
 ) -> tf.Tensor:
     """Rows of `ids` (int32 or int64, any shape): [*ids.shape, embedding_dim]."""
     return _ops.hps_lookup(handle, ids, embedding_dim=embedding_dim, dtype=dtype, name=name)
+
+
+def group_lookup(
+    handles: Sequence[tf.Tensor],
+    ids: Sequence[tf.Tensor],
+    embedding_dims: Sequence[int],
+    dtype: tf.DType = tf.float32,
+    name: str | None = None,
+) -> list[tf.Tensor]:
+    """`lookup` of several tables in one call: rows [*ids[i].shape, embedding_dims[i]]."""
+    return _ops.hps_group_lookup(
+        list(handles), list(ids), embedding_dims=list(embedding_dims), dtype=dtype, name=name
+    )
+
+
+def lookup_combine(
+    handle: tf.Tensor,
+    ids: tf.Tensor,
+    row_splits: tf.Tensor,
+    weights: tf.Tensor | None,
+    embedding_dim: int,
+    combiner: str,
+    dtype: tf.DType = tf.float32,
+    name: str | None = None,
+) -> tf.Tensor:
+    """Combines the rows of bags of ids [n], bag b's from row_splits[b] on: [bags, embedding_dim]."""
+    return _ops.hps_lookup_combine(
+        handle,
+        ids,
+        row_splits,
+        [] if weights is None else [tf.cast(weights, tf.float32)],
+        embedding_dim=embedding_dim,
+        combiner=combiner,
+        dtype=dtype,
+        name=name,
+    )
+
+
+def row_splits(segment_ids: tf.Tensor, num_segments: tf.Tensor) -> tf.Tensor:
+    """Where each segment of ascending segment_ids [n] begins: [num_segments + 1]."""
+    return _ops.hps_row_splits(tf.cast(segment_ids, tf.int64), tf.cast(num_segments, tf.int64))
+
+
+@tf.RegisterGradient("HpsLookupCombine")
+def _lookup_combine_gradient(op: tf.Operation, gradient: tf.Tensor) -> list[tf.Tensor | None]:
+    """Of the weights; the rows have none. Looks the rows up once more, one by one."""
+    handle, ids, splits, *weights = op.inputs
+    if not weights:
+        return [None, None, None]
+    combiner = op.get_attr("combiner").decode()
+    bag = tf.ragged.row_splits_to_segment_ids(splits)
+    bags = tf.size(splits, tf.int64) - 1
+    rows = lookup(handle, ids, op.get_attr("embedding_dim"))
+    gradient = tf.gather(tf.cast(gradient, tf.float32), bag)
+    by_weight = tf.reduce_sum(rows * gradient, 1)
+    if combiner == "sum":
+        return [None, None, None, by_weight]
+    # Of sum / divisor: (d sum - result * d divisor) / divisor.
+    result = tf.gather(tf.cast(op.outputs[0], tf.float32), bag)
+    by_divisor = tf.reduce_sum(result * gradient, 1)
+    if combiner == "mean":
+        divisor = tf.math.unsorted_segment_sum(weights[0], bag, bags)
+        divisor = tf.gather(divisor, bag)
+    else:
+        divisor = tf.sqrt(tf.math.unsorted_segment_sum(weights[0] * weights[0], bag, bags))
+        divisor = tf.gather(divisor, bag)
+        by_divisor *= tf.math.divide_no_nan(weights[0], divisor)
+    return [None, None, None, tf.math.divide_no_nan(by_weight - by_divisor, divisor)]
 
 
 def table_insert(handle: tf.Tensor, keys: tf.Tensor, rows: tf.Tensor) -> tf.Operation | None:

@@ -13,8 +13,9 @@ std::string Describe(const TableHandle& table) {
                       RowFormatName(spec.row_format));
 }
 
-absl::StatusOr<std::shared_ptr<TableHandle>> TableOfInput(tensorflow::OpKernelContext* ctx) {
-  const tensorflow::ResourceHandle& handle = tensorflow::HandleFromInput(ctx, 0);
+absl::StatusOr<std::shared_ptr<TableHandle>> TableOfInput(tensorflow::OpKernelContext* ctx,
+                                                          int input) {
+  const tensorflow::ResourceHandle& handle = tensorflow::HandleFromInput(ctx, input);
   tensorflow::core::RefCountPtr<TableResource> resource;
   const absl::Status status = tensorflow::LookupResource(ctx, handle, &resource);
   if (absl::IsNotFound(status)) {

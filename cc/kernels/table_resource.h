@@ -31,8 +31,9 @@ class TableResource : public tensorflow::ResourceBase {
   const std::shared_ptr<TableHandle> table_;
 };
 
-// The table under input 0 of `ctx`; FailedPrecondition before HpsTableInitialize.
-absl::StatusOr<std::shared_ptr<TableHandle>> TableOfInput(tensorflow::OpKernelContext* ctx);
+// The table under an input of `ctx`; FailedPrecondition before HpsTableInitialize.
+absl::StatusOr<std::shared_ptr<TableHandle>> TableOfInput(tensorflow::OpKernelContext* ctx,
+                                                          int input = 0);
 
 // DT_FLOAT, DT_HALF or DT_BFLOAT16: the op definitions allow no other.
 ElementType ElementTypeOf(tensorflow::DataType dtype);

@@ -1,10 +1,8 @@
 #include "cc/storage/rocksdb_contents.h"
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <system_error>
-#include <thread>
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
@@ -15,10 +13,6 @@
 
 namespace tf_hps {
 namespace {
-
-// Waits of 10, 20, ... ms in between: a reader beside a writer that compacts all the time lost four
-// in a row on a busy machine.
-constexpr int kOpenAttempts = 6;
 
 // What RocksDB writes before CURRENT makes a database of it: left behind by a process that was
 // killed just then, in the way of nobody.
@@ -158,15 +152,6 @@ absl::StatusOr<RocksdbContents> LookIntoRocksdb(const std::string& path) {
   contents->column_families = *names;
   if (absl::Status status = CheckContents(path, *contents); !status.ok()) return status;
   return contents;
-}
-
-bool RetryAfter(const absl::Status& status, int attempt) {
-  if (attempt == kOpenAttempts || (status.code() != absl::StatusCode::kDataLoss &&
-                                   status.code() != absl::StatusCode::kUnavailable)) {
-    return false;
-  }
-  std::this_thread::sleep_for(std::chrono::milliseconds(10 * attempt));
-  return true;
 }
 
 }  // namespace tf_hps

@@ -39,18 +39,6 @@ absl::StatusOr<RocksdbContents> ReadRocksdbContents(const std::string& path, roc
 // was written yet has no format version and passes.
 absl::StatusOr<RocksdbContents> LookIntoRocksdb(const std::string& path);
 
-bool RetryAfter(const absl::Status& status, int attempt);  // waits, or false: give up
-
-// Calls `open` again where it fails as it does when another process replaces files or drops a
-// column family meanwhile.
-template <typename Open>
-auto RetryRocksdbOpen(const Open& open) -> decltype(open()) {
-  for (int attempt = 1;; ++attempt) {
-    auto result = open();
-    if (result.ok() || !RetryAfter(result.status(), attempt)) return result;
-  }
-}
-
 }  // namespace tf_hps
 
 #endif  // TF_HPS_CC_STORAGE_ROCKSDB_CONTENTS_H_

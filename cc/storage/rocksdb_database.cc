@@ -10,6 +10,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "cc/storage/rocksdb_retry.h"
 #include "cc/storage/rocksdb_status.h"
 
 namespace tf_hps {
@@ -68,7 +69,7 @@ absl::StatusOr<std::unique_ptr<RocksdbDatabase>> RocksdbDatabase::Open(
   const absl::StatusOr<RocksdbPathState> state = InspectRocksdbPath(path);
   if (!state.ok()) return state.status();
   if (*state == RocksdbPathState::kDatabase) {
-    return RetryRocksdbOpen([&] { return OpenOnce(path, options); });
+    return RetryRocksdbOpen(path, [&] { return OpenOnce(path, options); });
   }
   if (options.read_only && *state == RocksdbPathState::kMissing) {
     return absl::NotFoundError(absl::StrCat(RocksdbStoreName(path), " does not exist."));

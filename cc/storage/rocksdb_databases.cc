@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cc/common/mutex.h"
+#include "cc/storage/rocksdb_retry.h"
 #include "cc/storage/rocksdb_status.h"
 
 namespace tf_hps {
@@ -128,7 +129,7 @@ absl::StatusOr<std::vector<RocksdbTableRecord>> ReadRocksdbTables(const std::str
   }
   if (*state == RocksdbPathState::kEmpty) return std::vector<RocksdbTableRecord>{};
   absl::StatusOr<RocksdbContents> contents =
-      RetryRocksdbOpen([&] { return LookIntoRocksdb(canonical); });
+      RetryRocksdbOpen(canonical, [&] { return LookIntoRocksdb(canonical); });
   if (!contents.ok()) return contents.status();
   return std::move(contents->tables);
 }

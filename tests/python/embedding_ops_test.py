@@ -229,17 +229,112 @@ def test_ids_that_disagree_with_their_shape(table, rows):
         tf.constant([1, 2], tf.int64), tf.constant([0, 1, 5], tf.int64), validate=False
     )
     for look_up in [tf_hps.embedding_lookup_sparse, tf_hps.safe_embedding_lookup_sparse]:
-        with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=r"5.*2|same size"):
+        with pytest.raises(
+            (ValueError, tf.errors.InvalidArgumentError), match=r"row_splits\[2\] = 5|\] = 5 "
+        ):
             look_up(table, splits, None)
     # Indices out of order.
     ids = tf.SparseTensor([[1, 0], [0, 0]], tf.constant([1, 2], tf.int64), [2, 1])
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"segment ids are not increasing"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"segment_ids ascend .* segment_ids\[1\] = 0 after 1"
+    ):
         tf_hps.embedding_lookup_sparse(table, ids, None)
     np.testing.assert_array_equal(tf_hps.embedding_lookup(table, [1]), rows[[1]])
 
 
-def test_rows_are_looked_up_once_for_each_id(table):
-    before = table.stats()["keys"]
-    bags = tf.ragged.constant([[3, 3, 3], [3, 4]], dtype=tf.int64)
-    tf_hps.embedding_lookup_sparse(table, bags, None)
-    assert table.stats()["keys"] == before + 2
+class TestGroup:
+    def test_equals_lookups_one_by_one(self, table, rows):
+        wide = filled_table(np.arange(200))
+        tables = {"a": table, "b": wide, "again": table}
+        ids = {
+            "a": tf.constant([[1, 49], [0, 1]], tf.int32),
+            "b": tf.ragged.constant([[5, 199], [], [-1]], dtype=tf.int64),
+            "again": tf.zeros([0, 3], tf.int64),
+        }
+        for look_up in [tf_hps.embedding_lookup_group, tf.function(tf_hps.embedding_lookup_group)]:
+            found = look_up(tables, ids)
+            assert list(found) == list(tables)
+            for name in tables:
+                expected = tf_hps.embedding_lookup(tables[name], ids[name])
+                assert found[name].shape.as_list() == expected.shape.as_list()
+                flat = getattr(found[name], "flat_values", found[name])
+                np.testing.assert_array_equal(flat, getattr(expected, "flat_values", expected))
+
+    def test_large_batches_are_shared_over_the_threads(self, table, rows):
+        ids = {n: np.random.default_rng(n).integers(0, VOCABULARY, 3000 * n) for n in range(1, 5)}
+        found = tf_hps.embedding_lookup_group(dict.fromkeys(ids, table), ids)
+        for n in ids:
+            np.testing.assert_array_equal(found[n], rows[ids[n]])
+
+    def test_tables_of_several_dtypes(self, table, rows):
+        half = tf_hps.Table("movie_id", table.config_path, dtype="float16")
+        found = tf_hps.embedding_lookup_group(
+            {0: half, 1: table, 2: half}, {key: [7] for key in range(3)}
+        )
+        assert [found[n].dtype.name for n in range(3)] == ["float16", "float32", "float16"]
+        np.testing.assert_array_equal(found[2], rows[[7]].astype(np.float16))
+
+    def test_names_that_differ(self, table):
+        with pytest.raises(ValueError, match=r"same names. Received: tables=\['a'\], ids=\['b'\]"):
+            tf_hps.embedding_lookup_group({"a": table}, {"b": [1]})
+
+    def test_one_bad_table_fails_the_call(self, table, rows):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"embedding_dim 8, .* expects 5"):
+            tf_hps.ops.group_lookup([table.resource_handle] * 2, [[1], [2]], [DIM, 5])
+        found = tf_hps.embedding_lookup_group({"a": table}, {"a": [1]})
+        np.testing.assert_array_equal(found["a"], rows[[1]])
+
+
+class TestLookupCombine:
+    """The op itself; its results are compared above."""
+
+    def combine(self, table, ids, row_splits, weights=None, combiner="sum"):
+        return tf_hps.ops.lookup_combine(
+            table.resource_handle,
+            tf.constant(ids, tf.int64),
+            tf.constant(row_splits, tf.int64),
+            weights,
+            DIM,
+            combiner,
+        )
+
+    def test_long_and_empty_bags(self, table, rows):
+        random = np.random.default_rng(3)
+        lengths = [0, 5000, 0, 0, 1, 700, 2, 0, *random.integers(0, 30, 400).tolist()]
+        ids = random.integers(0, VOCABULARY, sum(lengths))
+        splits = np.concatenate([[0], np.cumsum(lengths)])
+        found = self.combine(table, ids, splits)
+        expected = [rows[ids[a:b]].astype(np.float64).sum(0) for a, b in itertools.pairwise(splits)]
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+    def test_no_bags(self, table):
+        assert self.combine(table, [], [0]).shape == [0, DIM]
+
+    @pytest.mark.parametrize(
+        "row_splits, message",
+        [
+            ([], r"row_splits have shape \[bags \+ 1\]"),
+            ([1, 2], r"row_splits begin at 0. Received: row_splits\[0\] = 1"),
+            ([0, 2, 1, 2], r"row_splits\[1\] = 2, row_splits\[2\] = 1"),
+            ([0, 1], r"end at the number of ids, 2. Received: row_splits\[1\] = 1"),
+            ([0, 2**40], r"end at the number of ids, 2"),
+        ],
+    )
+    def test_bad_row_splits(self, table, row_splits, message):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            self.combine(table, [3, 4], row_splits)
+
+    def test_bad_weights(self, table):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"weight for each id"):
+            self.combine(table, [3, 4], [0, 2], tf.ones([3]))
+
+    @pytest.mark.parametrize("segments, n", [([0, 2], 2), ([-1], 3), ([1, 0], 2), ([0], -1)])
+    def test_bad_segment_ids(self, segments, n):
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match=r"segment_ids ascend|not negative"
+        ):
+            tf_hps.ops.row_splits(tf.constant(segments), n)
+
+    def test_row_splits(self):
+        splits = tf_hps.ops.row_splits(tf.constant([1, 1, 3]), 5)
+        assert splits.numpy().tolist() == [0, 0, 2, 2, 3, 3]

@@ -13,8 +13,9 @@ from tensorflow.python.ops import control_flow_util
 
 from tf_hps import _config_json
 from tf_hps.config import Config, TableConfig
+from tf_hps.embedding_bags import COMBINERS
 from tf_hps.embedding_ops import embedding_lookup
-from tf_hps.layers.pooling import COMBINERS, pool
+from tf_hps.layers.pooling import pooled_lookup
 from tf_hps.table import Table
 
 # What the op hands out; other compute dtypes are cast from float32.
@@ -118,13 +119,13 @@ class HpsEmbedding(keras.layers.Layer):
             raise ValueError(f"`weights` need a combiner, one of {COMBINERS}.")
         self._check_not_compiled()
         ids = _integers(inputs)
-        sparse = isinstance(ids, tf.SparseTensor)
-        if sparse and self.combiner is None:
-            # As Keras: what is absent is id 0.
-            ids, sparse = tf.sparse.to_dense(ids), False
-        rows = embedding_lookup(self.table, ids.values if sparse else ids)
-        if self.combiner is not None:
-            rows = pool(rows, ids, self._without_padding(ids, weights), self.combiner)
+        if isinstance(ids, tf.SparseTensor) and self.combiner is None:
+            ids = tf.sparse.to_dense(ids)  # as Keras: what is absent is id 0
+        if self.combiner is None:
+            rows = embedding_lookup(self.table, ids)
+        else:
+            weights = self._without_padding(ids, weights)
+            rows = pooled_lookup(self.table, ids, weights, self.combiner)
         return tf.cast(rows, self.compute_dtype)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:

@@ -1,4 +1,4 @@
-"""Rows of the innermost ids axis, combined into one."""
+"""Rows of the innermost ids axis, combined into one in the lookup itself."""
 
 from __future__ import annotations
 
@@ -6,41 +6,60 @@ from typing import Any
 
 import tensorflow as tf
 
-COMBINERS = ("sum", "mean", "sqrtn")
+from tf_hps import ops
+from tf_hps.table import Table
 
 
-def pool(rows: Any, ids: Any, weights: Any, combiner: str) -> Any:
-    """Combines `rows`, one for each of `ids`, over the last axis of the ids.
-
-    sum: of weight * row; mean: the sum over the sum of the weights; sqrtn: the sum over the
-    root of the sum of their squares. No ids give zeros. Half types are added up in float32.
+def pooled_lookup(table: Table, ids: Any, weights: Any, combiner: str) -> Any:
+    """Looks `ids` up and combines their rows over the last axis, as `embedding_lookup_sparse` does.
 
     Args:
-        rows: shape [..., n, embedding_dim], ragged like `ids`; for sparse ids the rows of its values.
-        ids: dense, ragged, or sparse of rank 2.
+        table: Where the rows are.
+        ids: int32 or int64; dense, ragged, or sparse of rank 2.
         weights: of the shape of `ids`, or None for ones.
-        combiner: one of COMBINERS.
+        combiner: "sum", "mean" or "sqrtn".
+
+    Returns:
+        A row for each bag: [*ids.shape[:-1], embedding_dim]. No ids give zeros.
     """
+
+    def combine(flat_ids: Any, row_splits: Any, flat_weights: Any) -> Any:
+        return ops.lookup_combine(
+            table.resource_handle,
+            flat_ids,
+            tf.cast(row_splits, tf.int64),
+            flat_weights,
+            table.embedding_dim,
+            combiner,
+            table.dtype,
+        )
+
     if isinstance(ids, tf.RaggedTensor):
-        return _pool_ragged(rows, ids, weights, combiner)
+        innermost = _innermost(ids)
+        if weights is not None:
+            for splits, other in zip(ids.nested_row_splits, weights.nested_row_splits, strict=True):
+                _check_same(splits, other)
+            weights = weights.flat_values
+        pooled = combine(innermost.values, innermost.row_splits, weights)
+        outer = ids.nested_row_splits[:-1]
+        return tf.RaggedTensor.from_nested_row_splits(pooled, outer) if outer else pooled
     if isinstance(ids, tf.SparseTensor):
-        segments, size = ids.indices[:, 0], ids.dense_shape[0]
-        values = None if weights is None else weights.values
         if weights is not None:
             _check_same(ids.indices, weights.indices)
-        return _pool_segments(rows, values, segments, size, combiner)
-    dtype = rows.dtype
-    rows = _at_least_float32(rows)
-    if weights is None:
-        weights = tf.ones_like(ids, rows.dtype)
-    weights = tf.cast(weights, rows.dtype)
-    weights.shape.assert_is_compatible_with(ids.shape)
-    total = tf.reduce_sum(rows * weights[..., tf.newaxis], axis=-2)
-    squares = tf.reduce_sum(weights * weights, axis=-1)
-    return tf.cast(_divide(total, tf.reduce_sum(weights, axis=-1), squares, combiner), dtype)
+            weights = weights.values
+        return combine(ids.values, ops.row_splits(ids.indices[:, 0], ids.dense_shape[0]), weights)
+    shape = tf.shape(ids, tf.int64)
+    bags = tf.reduce_prod(shape[:-1])
+    if weights is not None:
+        weights = tf.convert_to_tensor(weights)
+        weights.shape.assert_is_compatible_with(ids.shape)
+        weights = tf.reshape(weights, [-1])
+    pooled = combine(tf.reshape(ids, [-1]), tf.range(bags + 1) * shape[-1], weights)
+    pooled = tf.reshape(pooled, tf.concat([shape[:-1], [table.embedding_dim]], 0))
+    return tf.ensure_shape(pooled, [*ids.shape[:-1], table.embedding_dim])
 
 
-def _pool_ragged(rows: Any, ids: Any, weights: Any, combiner: str) -> Any:
+def _innermost(ids: Any) -> Any:
     innermost = ids
     while isinstance(innermost.values, tf.RaggedTensor):
         innermost = innermost.values
@@ -49,44 +68,7 @@ def _pool_ragged(rows: Any, ids: Any, weights: Any, combiner: str) -> Any:
             "Ragged ids are pooled over their innermost ragged axis, which is the last one. "
             f"Received: ids of shape {ids.shape} with ragged_rank={ids.ragged_rank}"
         )
-    values = None
-    if weights is not None:
-        for ids_splits, splits in zip(
-            ids.nested_row_splits, weights.nested_row_splits, strict=True
-        ):
-            _check_same(ids_splits, splits)
-        values = weights.flat_values
-    pooled = _pool_segments(
-        rows.flat_values, values, innermost.value_rowids(), innermost.nrows(), combiner
-    )
-    outer = ids.nested_row_splits[:-1]
-    return tf.RaggedTensor.from_nested_row_splits(pooled, outer) if outer else pooled
-
-
-def _pool_segments(rows: Any, weights: Any, segments: Any, size: Any, combiner: str) -> Any:
-    dtype = rows.dtype
-    rows = _at_least_float32(rows)
-    if weights is None:
-        weights = tf.ones_like(segments, rows.dtype)
-    weights = tf.cast(weights, rows.dtype)
-
-    def add_up(values: Any) -> Any:
-        return tf.math.unsorted_segment_sum(values, segments, size)
-
-    total = add_up(rows * weights[:, tf.newaxis])
-    pooled = _divide(total, add_up(weights), add_up(weights * weights), combiner)
-    return tf.cast(pooled, dtype)
-
-
-def _divide(total: Any, weight: Any, squares: Any, combiner: str) -> Any:
-    if combiner == "sum":
-        return total
-    by = weight if combiner == "mean" else tf.sqrt(squares)
-    return tf.math.divide_no_nan(total, by[..., tf.newaxis])
-
-
-def _at_least_float32(rows: Any) -> Any:
-    return tf.cast(rows, tf.float32) if rows.dtype.size < 4 else rows
+    return innermost
 
 
 def _check_same(ids_part: Any, weights_part: Any) -> None:

@@ -1,0 +1,40 @@
+#include <vector>
+
+#include "cc/kernels/lookup_op_base.h"
+#include "cc/kernels/row_lookup.h"
+#include "cc/kernels/table_resource.h"
+
+namespace tf_hps {
+namespace {
+
+class GroupLookup {
+ public:
+  using Call = std::vector<RowLookup>;
+
+  explicit GroupLookup(tensorflow::OpKernelConstruction* ctx) {
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("embedding_dims", &embedding_dims_));
+    tensorflow::DataType dtype;
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("dtype", &dtype));
+    type_ = ElementTypeOf(dtype);
+  }
+
+  absl::Status Start(tensorflow::OpKernelContext* ctx, Call* call) const {
+    const int tables = static_cast<int>(embedding_dims_.size());
+    call->resize(tables);
+    for (int t = 0; t < tables; ++t) {
+      TF_RETURN_IF_ERROR((*call)[t].Prepare(ctx, t, tables + t, t, embedding_dims_[t], type_));
+    }
+    return FindInMemory(ctx, absl::MakeSpan(*call));
+  }
+  static bool IsDone(const Call& call) { return AreDone(call); }
+  static absl::Status Finish(Call* call) { return FindInStores(absl::MakeSpan(*call)); }
+
+ private:
+  std::vector<int64_t> embedding_dims_;
+  ElementType type_ = ElementType::kFloat32;
+};
+
+const LookupOpRegistrar<GroupLookup> registered("HpsGroupLookup");
+
+}  // namespace
+}  // namespace tf_hps

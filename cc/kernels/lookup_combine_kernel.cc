@@ -1,0 +1,148 @@
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "cc/hierarchy/bag_lookup.h"
+#include "cc/kernels/lookup_input.h"
+#include "cc/kernels/lookup_op_base.h"
+#include "cc/kernels/parallel_pieces.h"
+#include "cc/kernels/table_resource.h"
+#include "tensorflow/core/framework/tensor.h"
+
+namespace tf_hps {
+namespace {
+
+using tensorflow::OpKernelConstruction;
+using tensorflow::OpKernelContext;
+using tensorflow::Tensor;
+using tensorflow::TensorShape;
+
+// Inputs and outputs, in the op's order.
+constexpr int kTable = 0, kIds = 1, kRowSplits = 2, kWeights = 3;
+
+// Without an error, row_splits begin at 0, never fall, and end at the number of ids.
+absl::Status CheckBags(const TableHandle& table, const Tensor& ids, const Tensor& row_splits,
+                       const Tensor* weights) {
+  const auto refused = [&](auto... what) {
+    return absl::InvalidArgumentError(absl::StrCat("table \"", table.spec().name, "\": ", what...));
+  };
+  if (ids.dims() != 1) {
+    return refused("ids of bags have shape [n]. Received: ids ", ids.shape().DebugString());
+  }
+  if (weights != nullptr && weights->shape() != ids.shape()) {
+    return refused("there is a weight for each id. Received: ids ", ids.shape().DebugString(),
+                   ", weights ", weights->shape().DebugString());
+  }
+  if (row_splits.dims() != 1 || row_splits.dim_size(0) < 1) {
+    return refused("row_splits have shape [bags + 1]. Received: row_splits ",
+                   row_splits.shape().DebugString());
+  }
+  const auto splits = row_splits.flat<int64_t>();
+  if (splits(0) != 0)
+    return refused("row_splits begin at 0. Received: row_splits[0] = ", splits(0));
+  for (int64_t i = 1; i < splits.size(); ++i) {
+    if (splits(i) < splits(i - 1)) {
+      return refused("row_splits never fall. Received: row_splits[", i - 1, "] = ", splits(i - 1),
+                     ", row_splits[", i, "] = ", splits(i));
+    }
+  }
+  const int64_t last = splits(splits.size() - 1);
+  if (last != ids.NumElements()) {
+    return refused("row_splits end at the number of ids, ", ids.NumElements(),
+                   ". Received: row_splits[", splits.size() - 1, "] = ", last);
+  }
+  return absl::OkStatus();
+}
+
+class LookupCombine {
+ public:
+  struct Call {
+    LookupInput input;
+    std::unique_ptr<BagLookup> bags;
+  };
+
+  explicit LookupCombine(OpKernelConstruction* ctx) {
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("embedding_dim", &embedding_dim_));
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("num_weights", &num_weights_));
+    tensorflow::DataType dtype;
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("dtype", &dtype));
+    type_ = ElementTypeOf(dtype);
+    std::string combiner;
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("combiner", &combiner));
+    combiner_ = combiner == "sum"    ? Combiner::kSum
+                : combiner == "mean" ? Combiner::kMean
+                                     : Combiner::kSqrtn;
+  }
+
+  absl::Status Start(OpKernelContext* ctx, Call* call) const {
+    TF_RETURN_IF_ERROR(call->input.Read(ctx, kTable, kIds, embedding_dim_));
+    const Tensor& row_splits = ctx->input(kRowSplits);
+    const Tensor* const weights = num_weights_ == 0 ? nullptr : &ctx->input(kWeights);
+    TF_RETURN_IF_ERROR(CheckBags(*call->input.table, ctx->input(kIds), row_splits, weights));
+
+    Bags bags;
+    bags.splits = {row_splits.flat<int64_t>().data(),
+                   static_cast<size_t>(row_splits.NumElements())};
+    if (weights != nullptr) bags.weights = weights->flat<float>().data();
+    bags.combiner = combiner_;
+    Tensor* rows = nullptr;
+    TF_RETURN_IF_ERROR(ctx->allocate_output(
+        0, TensorShape({static_cast<int64_t>(bags.size()), embedding_dim_}), &rows));
+    call->bags = std::make_unique<BagLookup>(*call->input.table, call->input.keys, bags, type_,
+                                             static_cast<uint8_t*>(rows->data()));
+    return ForEachPiece(ctx, ThreadsFor(ctx, call->input.keys.size()), call->bags->parts(),
+                        [&](size_t part) { return call->bags->FindInMemory(part); });
+  }
+  static bool IsDone(const Call& call) { return call.bags->IsDone(); }
+  static absl::Status Finish(Call* call) { return call->bags->FindInStores(); }
+
+ private:
+  int64_t embedding_dim_ = 0;
+  int num_weights_ = 0;
+  ElementType type_ = ElementType::kFloat32;
+  Combiner combiner_ = Combiner::kSum;
+};
+
+const LookupOpRegistrar<LookupCombine> registered("HpsLookupCombine");
+
+// From the ascending number of each id's bag to where each bag begins.
+class RowSplitsOp : public tensorflow::OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* ctx) override {
+    const Tensor& bag_of_id = ctx->input(0);
+    const Tensor& num_bags = ctx->input(1);
+    OP_REQUIRES(
+        ctx, bag_of_id.dims() == 1 && num_bags.dims() == 0,
+        absl::InvalidArgumentError(absl::StrCat(
+            "segment_ids have shape [n], num_segments []. Received: segment_ids ",
+            bag_of_id.shape().DebugString(), ", num_segments ", num_bags.shape().DebugString())));
+    const auto bags = bag_of_id.flat<int64_t>();
+    const int64_t size = num_bags.scalar<int64_t>()();
+    TensorShape shape;
+    OP_REQUIRES(
+        ctx, size >= 0,
+        absl::InvalidArgumentError(absl::StrCat("num_segments is not negative. Received: ", size)));
+    OP_REQUIRES_OK(ctx, shape.AddDimWithStatus(size + 1));
+    Tensor* row_splits = nullptr;
+    OP_REQUIRES_OK(ctx, ctx->allocate_output(0, shape, &row_splits));
+    auto splits = row_splits->flat<int64_t>();
+    int64_t next = 0;  // bag whose beginning is not known yet
+    for (int64_t i = 0; i < bags.size(); ++i) {
+      // The last split, at next == size, is written below.
+      OP_REQUIRES(ctx, bags(i) + 1 >= next && bags(i) >= 0 && bags(i) < size,
+                  absl::InvalidArgumentError(absl::StrCat(
+                      "segment_ids ascend and are in [0, ", size, "). Received: segment_ids[", i,
+                      "] = ", bags(i), i == 0 ? "" : absl::StrCat(" after ", bags(i - 1)))));
+      while (next <= bags(i)) splits(next++) = i;
+    }
+    while (next <= size) splits(next++) = bags.size();
+  }
+};
+
+REGISTER_KERNEL_BUILDER(Name("HpsRowSplits").Device(tensorflow::DEVICE_CPU), RowSplitsOp);
+
+}  // namespace
+}  // namespace tf_hps

@@ -1,0 +1,32 @@
+#ifndef TF_HPS_CC_KERNELS_LOOKUP_INPUT_H_
+#define TF_HPS_CC_KERNELS_LOOKUP_INPUT_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "cc/common/key.h"
+#include "cc/hierarchy/table_handle.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/tensor.h"
+
+namespace tf_hps {
+
+// A table and ids, as every lookup op has them. Holds the table: its handle may be destroyed
+// meanwhile.
+struct LookupInput {
+  std::shared_ptr<TableHandle> table;
+  absl::Span<const Key> keys;
+  tensorflow::Tensor copied_keys;  // owns them where they are not the ids themselves
+
+  // Reads the table's handle and int32 or int64 ids of any shape from two inputs of `ctx`, checks
+  // both, and counts a lookup.
+  absl::Status Read(tensorflow::OpKernelContext* ctx, int table_input, int ids_input,
+                    int64_t embedding_dim);
+};
+
+}  // namespace tf_hps
+
+#endif  // TF_HPS_CC_KERNELS_LOOKUP_INPUT_H_

@@ -1,0 +1,101 @@
+#include "cc/kernels/row_lookup.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "cc/hierarchy/embedding_table.h"
+#include "cc/kernels/parallel_pieces.h"
+#include "tensorflow/core/framework/tensor.h"
+
+namespace tf_hps {
+namespace {
+
+using tensorflow::OpKernelContext;
+using tensorflow::Tensor;
+using tensorflow::TensorShape;
+
+// What a thread takes at once: some 100 us of work.
+constexpr size_t kKeysPerPiece = 2048;
+
+struct Piece {
+  RowLookup* lookup;
+  Pending pending;
+};
+
+// Pieces are in the order of their positions.
+void GatherPending(absl::Span<const Piece> pieces, RowLookup* lookup) {
+  size_t left = 0;
+  for (const Piece& piece : pieces) left += piece.pending.size();
+  std::vector<uint32_t> positions;
+  positions.reserve(left);
+  for (const Piece& piece : pieces) {
+    for (size_t i = 0; i < piece.pending.size(); ++i) positions.push_back(piece.pending[i]);
+  }
+  lookup->pending.Assign(std::move(positions));
+}
+
+absl::Status Find(RowLookup* lookup, Pending* pending) {
+  return lookup->input.table->table().FindInMemory(lookup->input.keys, lookup->sink, pending);
+}
+
+}  // namespace
+
+absl::Status RowLookup::Prepare(OpKernelContext* ctx, int table_input, int ids_input, int output,
+                                int64_t embedding_dim, ElementType type) {
+  TF_RETURN_IF_ERROR(input.Read(ctx, table_input, ids_input, embedding_dim));
+  TensorShape shape = ctx->input(ids_input).shape();
+  TF_RETURN_IF_ERROR(shape.AddDimWithStatus(embedding_dim));
+  Tensor* rows = nullptr;
+  TF_RETURN_IF_ERROR(ctx->allocate_output(output, shape, &rows));
+  sink = input.table->SinkFor(type, rows->data());
+  pending = Pending::All(input.keys.size());
+  return absl::OkStatus();
+}
+
+absl::Status FindInMemory(OpKernelContext* ctx, absl::Span<RowLookup> lookups) {
+  size_t keys = 0;
+  for (const RowLookup& lookup : lookups) keys += lookup.input.keys.size();
+  const size_t threads = ThreadsFor(ctx, keys);
+  if (threads == 1) {
+    for (RowLookup& lookup : lookups) TF_RETURN_IF_ERROR(Find(&lookup, &lookup.pending));
+    return absl::OkStatus();
+  }
+
+  const size_t keys_per_piece = std::min(kKeysPerPiece, (keys + threads - 1) / threads);
+  std::vector<Piece> pieces;
+  pieces.reserve(keys / keys_per_piece + lookups.size());
+  for (RowLookup& lookup : lookups) {
+    const size_t n = lookup.input.keys.size();
+    for (size_t begin = 0; begin < n; begin += keys_per_piece) {
+      const size_t end = std::min(n, begin + keys_per_piece);
+      pieces.push_back({&lookup, Pending::Range(begin, end)});
+    }
+  }
+  TF_RETURN_IF_ERROR(ForEachPiece(ctx, threads, pieces.size(), [&](size_t i) {
+    return Find(pieces[i].lookup, &pieces[i].pending);
+  }));
+  for (size_t begin = 0; begin < pieces.size();) {
+    size_t end = begin;
+    while (end < pieces.size() && pieces[end].lookup == pieces[begin].lookup) ++end;
+    GatherPending({&pieces[begin], end - begin}, pieces[begin].lookup);
+    begin = end;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FindInStores(absl::Span<RowLookup> lookups) {
+  for (RowLookup& lookup : lookups) {
+    if (lookup.pending.empty()) continue;
+    TF_RETURN_IF_ERROR(
+        lookup.input.table->table().FindInStores(lookup.input.keys, lookup.sink, &lookup.pending));
+  }
+  return absl::OkStatus();
+}
+
+bool AreDone(absl::Span<const RowLookup> lookups) {
+  return std::all_of(lookups.begin(), lookups.end(),
+                     [](const RowLookup& lookup) { return lookup.pending.empty(); });
+}
+
+}  // namespace tf_hps

@@ -1,0 +1,33 @@
+#ifndef TF_HPS_CC_KERNELS_ROW_LOOKUP_H_
+#define TF_HPS_CC_KERNELS_ROW_LOOKUP_H_
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "cc/common/rows.h"
+#include "cc/kernels/lookup_input.h"
+#include "tensorflow/core/framework/op_kernel.h"
+
+namespace tf_hps {
+
+// Rows of one table for the ids of one input: what HpsLookup has one of, HpsGroupLookup many.
+struct RowLookup {
+  LookupInput input;
+  RowSink sink;
+  Pending pending;  // what nobody answered yet
+
+  // Reads the inputs (see LookupInput::Read) and allocates the output, ids.shape + [embedding_dim].
+  absl::Status Prepare(tensorflow::OpKernelContext* ctx, int table_input, int ids_input, int output,
+                       int64_t embedding_dim, ElementType type);
+};
+
+// Answers what memory knows, on this thread and TensorFlow's intra-op threads, all lookups at once.
+absl::Status FindInMemory(tensorflow::OpKernelContext* ctx, absl::Span<RowLookup> lookups);
+
+// Answers the rest; may wait.
+absl::Status FindInStores(absl::Span<RowLookup> lookups);
+
+bool AreDone(absl::Span<const RowLookup> lookups);
+
+}  // namespace tf_hps
+
+#endif  // TF_HPS_CC_KERNELS_ROW_LOOKUP_H_
