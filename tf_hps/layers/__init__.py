@@ -5,3 +5,6 @@ from tf_hps import _library
 _library.check_keras_backend()
 
 from tf_hps.layers.hps_embedding import HpsEmbedding as HpsEmbedding  # noqa: E402
+from tf_hps.layers.hps_embedding_group import (  # noqa: E402
+    HpsEmbeddingGroup as HpsEmbeddingGroup,
+)

@@ -117,16 +117,21 @@ class HpsEmbedding(keras.layers.Layer):
     def call(self, inputs: Any, weights: Any = None) -> Any:
         if weights is not None and self.combiner is None:
             raise ValueError(f"`weights` need a combiner, one of {COMBINERS}.")
-        self._check_not_compiled()
-        ids = _integers(inputs)
-        if isinstance(ids, tf.SparseTensor) and self.combiner is None:
-            ids = tf.sparse.to_dense(ids)  # as Keras: what is absent is id 0
+        ids = self.to_ids(inputs)
         if self.combiner is None:
             rows = embedding_lookup(self.table, ids)
         else:
             weights = self._without_padding(ids, weights)
             rows = pooled_lookup(self.table, ids, weights, self.combiner)
         return tf.cast(rows, self.compute_dtype)
+
+    def to_ids(self, inputs: Any) -> Any:
+        """What the layer looks up when it is called with `inputs`: int32 or int64."""
+        self._check_not_compiled()
+        ids = _integers(inputs)
+        if isinstance(ids, tf.SparseTensor) and self.combiner is None:
+            ids = tf.sparse.to_dense(ids)  # as Keras: what is absent is id 0
+        return ids
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         if not self.mask_zero or self.combiner is not None:

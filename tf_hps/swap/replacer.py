@@ -13,6 +13,8 @@ from keras.src.models.functional import Functional
 from tf_hps.swap.attributes import TRAINING, map_layers
 from tf_hps.swap.copy_layer import check_copyable, copy_layer, replace_in_place
 
+Regroup = Callable[[Any, Any, Any], Any]
+
 
 class LayerReplacer:
     """Rebuilds a model with new layers in the place of some, the targets.
@@ -20,7 +22,8 @@ class LayerReplacer:
     Layers that hold no target are the same objects in both models: their weights are shared, not
     copied. Layers that do are rebuilt: functional and Sequential models with `clone_model`, others as
     a second object with the same attributes, or themselves when `in_place`. A layer that is
-    used in many places is rebuilt once.
+    used in many places is rebuilt once. `regroup`, of tf_hps.swap.grouping, then changes how functional
+    models call their lookups.
     """
 
     def __init__(
@@ -28,10 +31,12 @@ class LayerReplacer:
         targets: Iterable[keras.Layer],
         replace: Callable[[Any], keras.Layer],
         in_place: bool = False,
+        regroup: Regroup | None = None,
     ):
         self._targets = {id(target): target for target in targets}
         self._replace = replace
         self._in_place = in_place
+        self._regroup = regroup
         self._rebuilt: dict[int, tuple[Any, Any]] = {}
 
     def holds_target(self, layer: Any) -> bool:
@@ -73,6 +78,8 @@ class LayerReplacer:
                 clone = keras.models.clone_model(
                     model, input_tensors=_inputs_like(model.input), clone_function=self
                 )
+                if self._regroup is not None:
+                    clone = self._regroup(clone, _inputs_like, _model_like)
         clone._dtype_policy = model._dtype_policy  # It decides in which dtype its layers read.
         if not model.trainable:
             clone.trainable = False
@@ -96,6 +103,11 @@ def _uncompiled(model: Any) -> Iterator[None]:
         yield
     finally:
         model.compiled = compiled
+
+
+def _model_like(model: Any, inputs: Any, outputs: Any) -> Any:
+    # clone_model made a model of this class with these arguments before.
+    return type(model)(inputs, outputs, name=model.name)
 
 
 def _inputs_like(inputs: Any) -> Any:

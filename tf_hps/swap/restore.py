@@ -12,6 +12,7 @@ import tensorflow as tf
 from tf_hps.embedding_ops import embedding_lookup
 from tf_hps.layers import HpsEmbedding
 from tf_hps.swap.copy_layer import CannotCopy
+from tf_hps.swap.grouping import ungroup_lookups
 from tf_hps.swap.replacer import LayerReplacer, compile_like
 from tf_hps.swap.swap import check_keras_3
 
@@ -52,7 +53,9 @@ def restore_embeddings(served: keras.Model, *, grow: bool = False, in_place: boo
             f"`served` has no HpsEmbedding to restore. Received: {type(served).__name__} "
             f"`{served.name}`"
         )
-    replace = LayerReplacer(layers, lambda layer: _embedding(layer, grow), in_place)
+    replace = LayerReplacer(
+        layers, lambda layer: _embedding(layer, grow), in_place, ungroup_lookups
+    )
     try:
         replace.check(served)
     except CannotCopy as error:

@@ -14,6 +14,7 @@ from tf_hps.store import StoreWriter, row_formats
 from tf_hps.store.embedding_rows import EmbeddingRows
 from tf_hps.swap.call_watch import watch_calls
 from tf_hps.swap.copy_layer import CannotCopy
+from tf_hps.swap.grouping import group_lookups
 from tf_hps.swap.plan import Move, SwapPlan, plan_swap
 from tf_hps.swap.replacer import LayerReplacer, compile_like
 from tf_hps.swap.report import make_report, remember
@@ -30,6 +31,7 @@ def swap_embeddings(
     read_only: bool = True,
     out_of_range: str = "default_row",
     default_row: str | list[float] | dict[str, int] = "zeros",
+    group: bool = True,
     in_place: bool = False,
     return_report: bool = False,
 ) -> Any:
@@ -62,6 +64,8 @@ def swap_embeddings(
             a CPU, or `"wrap_negatives"` as in Keras. Defaults to `"default_row"`.
         default_row: The row of unknown ids: `"zeros"`, a list of floats, or `{"id": n}`. Defaults to
             `"zeros"`.
+        group: Whether the lookups of a functional model that wait for no other lookup become one op, an
+            `HpsEmbeddingGroup` that holds their layers. Defaults to `True`.
         in_place: Whether a subclassed model may be changed itself, and returned. Needed for models that
             cannot be copied. Defaults to `False`.
         return_report: Whether to return `(model, SwapReport)`. Defaults to `False`; `tf_hps.swap_report`
@@ -103,7 +107,12 @@ def swap_embeddings(
         },
     )
     moves = {id(move.layer): move for move in plan.moves}
-    replace = LayerReplacer(targets, lambda layer: _lookup(moves[id(layer)], config), in_place)
+    replace = LayerReplacer(
+        targets,
+        lambda layer: _lookup(moves[id(layer)], config),
+        in_place,
+        group_lookups if group else None,
+    )
     served = replace(model)
     notes = list(plan.notes)
     if plan.moves:
