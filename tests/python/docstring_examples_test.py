@@ -15,6 +15,7 @@ import tf_hps
 
 DOCUMENTED = [
     tf_hps.layers.HpsEmbedding,
+    tf_hps.layers.HpsEmbeddingGroup,
     tf_hps.swap_embeddings,
     tf_hps.swap_report,
     tf_hps.restore_embeddings,

@@ -32,18 +32,18 @@ class HpsEmbeddingGroup(keras.layers.Layer):
 
     Example:
 
-    >>> import tf_hps
-    >>> config = tf_hps.Config(
-    ...     deployment="group-doc",
-    ...     memory=tf_hps.MemoryConfig(),
-    ...     tables={name: tf_hps.TableConfig(embedding_dim=2) for name in ("user", "movie")},
-    ... )
-    >>> layers = {
-    ...     name: tf_hps.layers.HpsEmbedding(config=config, table_name=name) for name in config.tables
-    ... }
-    >>> rows = tf_hps.layers.HpsEmbeddingGroup(layers)({"user": [7], "movie": [[1, 2], [3, 4]]})
-    >>> {name: tuple(value.shape) for name, value in rows.items()}
-    {'user': (1, 2), 'movie': (2, 2, 2)}
+    ```python
+    config = tf_hps.Config(
+        deployment="group-doc",
+        memory=tf_hps.MemoryConfig(),
+        tables={name: tf_hps.TableConfig(embedding_dim=2) for name in ("user", "movie")},
+    )
+    layers = {
+        name: tf_hps.layers.HpsEmbedding(config=config, table_name=name) for name in config.tables
+    }
+    features = {"user": np.array([7]), "movie": np.array([[1, 2], [3, 4]])}
+    rows = tf_hps.layers.HpsEmbeddingGroup(layers)(features)  # user: [1, 2], movie: [2, 2, 2]
+    ```
     """
 
     def __init__(self, layers: Mapping[str, HpsEmbedding], **kwargs: Any) -> None:
