@@ -1,5 +1,6 @@
 """What the benchmarks vary, in one place: tables, batches and how ids are drawn."""
 
+import argparse
 import dataclasses
 
 import numpy as np
@@ -11,16 +12,60 @@ DISTRIBUTIONS = ("uniform", "zipf 1.05")
 class Axes:
     """One size of run: `full` is what benchmarks/README.md tells, `small` keeps the programs alive."""
 
-    rows: int
-    embedding_dim: int
+    tables: tuple[tuple[int, int], ...]  # rows, embedding_dim; the first one where one is enough
+    large: tuple[int, int]  # larger than any cache
     batches: tuple[int, ...]
     rounds: int
+    bags: int  # of 20 ids
+    group: tuple[int, int]  # tables, rows of each
+    samples: int
+
+    @property
+    def rows(self) -> int:
+        return self.tables[0][0]
+
+    @property
+    def embedding_dim(self) -> int:
+        return self.tables[0][1]
 
 
 SIZES = {
-    "full": Axes(2_000_000, 64, (32, 1024, 16384, 131072), 15),
-    "small": Axes(20_000, 16, (32, 1024), 3),
+    "full": Axes(
+        tables=((2_000_000, 64), (16_000_000, 64), (8_000_000, 128)),
+        large=(16_000_000, 64),
+        batches=(32, 1024, 16384, 131072),
+        rounds=15,
+        bags=4096,
+        group=(26, 100_000),
+        samples=256,
+    ),
+    # For an hour that is short: the tables that fit the memory of a laptop.
+    "medium": Axes(
+        tables=((2_000_000, 64),),
+        large=(2_000_000, 64),
+        batches=(32, 1024, 16384, 131072),
+        rounds=15,
+        bags=4096,
+        group=(26, 100_000),
+        samples=256,
+    ),
+    "small": Axes(
+        tables=((20_000, 16),),
+        large=(20_000, 16),
+        batches=(32, 1024),
+        rounds=3,
+        bags=64,
+        group=(4, 1000),
+        samples=16,
+    ),
 }
+
+
+def arguments(description: str | None) -> Axes:
+    """The size that the command line asks for."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--size", choices=SIZES, default="full", help="default: full")
+    return SIZES[parser.parse_args().size]
 
 
 def draw_ids(distribution: str, rows: int, count: int, seed: int = 1) -> np.ndarray:

@@ -19,18 +19,20 @@ class MemoryConfig:
     Args:
         capacity_rows: Rows a table holds at most. Default: no bound.
         capacity_bytes: Bytes a table takes at most, its index included. Default: no bound.
-        eviction: Which row goes when a table is full: `"lru"` (the default) or `"lfu"`.
+        eviction: Which row goes when a table is full: `"lfu"` (the default), the one that was asked for
+            least often of late, unless a new one was asked for even less; or `"lru"`, the one that was
+            not asked for longest.
         preload: Whether a table is filled from the tier below when it is opened. Default: True where
             there is one.
 
     Example:
 
-    >>> tf_hps.MemoryConfig(capacity_bytes=8_000_000_000, eviction="lfu")
+    >>> tf_hps.MemoryConfig(capacity_bytes=8_000_000_000, eviction="lru")
     """
 
     capacity_rows: int | None = fields.field(fields.whole_number(1))
     capacity_bytes: int | None = fields.field(fields.whole_number(1))
-    eviction: str | None = fields.field(fields.one_of("lru", "lfu"))
+    eviction: str | None = fields.field(fields.one_of("lfu", "lru"))
     preload: bool | None = fields.field(fields.flag)
 
     def __post_init__(self) -> None:

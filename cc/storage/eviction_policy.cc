@@ -1,13 +1,14 @@
 #include "cc/storage/eviction_policy.h"
 
+#include <algorithm>
+
 namespace tf_hps {
 namespace {
 
-// Redis' defaults: a new row is worth a few uses, or it would leave before its second one; above
-// that a use counts with probability 1 / (10 * uses).
-constexpr uint32_t kNewUses = 5;
-constexpr uint32_t kLogFactor = 10;
-constexpr uint32_t kMaxUses = 255;
+// Counts are halved after so many uses for each row of the store. Longer ones tell rows apart that
+// are asked for seldom, shorter ones follow a hot set that moves: benchmarks/README.md, "hit_rate".
+constexpr int64_t kUsesPerRowAndEpoch = 16;
+constexpr uint32_t kMaxUses = FrequencySketch::kMax;
 
 int TickShift(int64_t capacity_rows) {
   int shift = 0;
@@ -15,56 +16,91 @@ int TickShift(int64_t capacity_rows) {
   return shift;
 }
 
-uint32_t NextRandom() {  // xorshift
-  thread_local uint32_t state = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(&state)) | 1;
-  state ^= state << 13;
-  state ^= state >> 17;
-  state ^= state << 5;
-  return state;
-}
-
-uint16_t LfuCounter(uint16_t now, uint32_t uses) { return static_cast<uint16_t>(now << 8 | uses); }
-
 }  // namespace
 
 EvictionPolicy::EvictionPolicy(Kind kind, int64_t capacity_rows)
-    : kind_(kind), tick_shift_(TickShift(capacity_rows)) {}
+    : kind_(kind),
+      capacity_rows_(capacity_rows),
+      tick_shift_(TickShift(capacity_rows)),
+      epoch_uses_(std::max<int64_t>(1, capacity_rows) * kUsesPerRowAndEpoch) {}
 
-uint16_t EvictionPolicy::New() const {
-  return kind_ == Kind::kLru ? Now() : LfuCounter(Now(), kNewUses);
+FrequencySketch& EvictionPolicy::Sketch() {
+  std::call_once(sketch_made_, [this] {
+    owned_sketch_ = std::make_unique<FrequencySketch>(capacity_rows_);
+    sketch_.store(owned_sketch_.get(), std::memory_order_release);
+  });
+  return *owned_sketch_;
 }
 
-uint8_t EvictionPolicy::DecayedUses(uint16_t counter) const {
-  const uint8_t ticks = static_cast<uint8_t>(Now() - (counter >> 8));
-  const uint8_t uses = static_cast<uint8_t>(counter);
-  return uses > ticks ? static_cast<uint8_t>(uses - ticks) : 0;
+int64_t EvictionPolicy::bytes() const {
+  const FrequencySketch* const sketch = sketch_.load(std::memory_order_acquire);
+  return sketch == nullptr ? 0 : static_cast<int64_t>(sketch->bytes());
+}
+
+uint8_t EvictionPolicy::Epoch() const {
+  return static_cast<uint8_t>(uses_.load(std::memory_order_relaxed) / epoch_uses_);
+}
+
+uint32_t EvictionPolicy::Uses(uint16_t counter) const {
+  const uint8_t epochs = static_cast<uint8_t>(Epoch() - (counter >> 8));
+  return epochs > 7 ? 0 : (counter & kMaxUses) >> epochs;
+}
+
+// The sketch is aged a little with every batch, all of it once an epoch.
+void EvictionPolicy::PassTime(int64_t uses) const {
+  const int64_t before = uses_.fetch_add(uses, std::memory_order_relaxed);
+  FrequencySketch* const sketch = sketch_.load(std::memory_order_acquire);
+  if (sketch == nullptr) return;
+  const int64_t uses_per_line =
+      std::max<int64_t>(1, epoch_uses_ / static_cast<int64_t>(sketch->lines()));
+  const int64_t lines = (before + uses) / uses_per_line - before / uses_per_line;
+  if (lines > 0) sketch->Age(static_cast<uint64_t>(lines));
+}
+
+uint32_t EvictionPolicy::CountMiss(Key key) {
+  if (kind_ == Kind::kLru) return 1;
+  PassTime(1);
+  return Sketch().Count(key);
+}
+
+uint16_t EvictionPolicy::New(uint32_t uses) const {
+  return kind_ == Kind::kLru ? Tick()
+                             : static_cast<uint16_t>(Epoch() << 8 | std::min(uses, kMaxUses));
 }
 
 void EvictionPolicy::Touch(std::atomic<uint16_t>* counters, const uint64_t* ways, size_t n) const {
   constexpr size_t kAhead = 8;
-  const uint16_t now = Now();
+  const bool is_lru = kind_ == Kind::kLru;
+  const uint16_t now = is_lru ? Tick() : static_cast<uint16_t>(Epoch() << 8);
+  int64_t uses = 0;
   for (size_t i = 0; i < n; ++i) {
     if (i + kAhead < n && ways[i + kAhead] != kNoWay) {
       __builtin_prefetch(&counters[ways[i + kAhead]], 1);
     }
     if (ways[i] == kNoWay) continue;
+    ++uses;
     std::atomic<uint16_t>& counter = counters[ways[i]];
     const uint16_t before = counter.load(std::memory_order_relaxed);
-    uint16_t after = now;
-    if (kind_ == Kind::kLfu) {
-      uint32_t uses = DecayedUses(before);
-      const uint32_t above = uses > kNewUses ? uses - kNewUses : 0;
-      if (uses < kMaxUses && NextRandom() % (above * kLogFactor + 1) == 0) ++uses;
-      after = LfuCounter(now, uses);
-    }
+    const uint16_t after =
+        is_lru ? now : static_cast<uint16_t>(now | std::min(Uses(before) + 1, kMaxUses));
     // Only where it changes: a line that all cores read must stay shared.
     if (after != before) counter.store(after, std::memory_order_relaxed);
   }
+  if (!is_lru) PassTime(uses);
 }
 
 uint32_t EvictionPolicy::Coldness(uint16_t counter) const {
-  if (kind_ == Kind::kLru) return static_cast<uint16_t>(Now() - counter);
-  return kMaxUses - DecayedUses(counter);
+  if (kind_ == Kind::kLru) return static_cast<uint16_t>(Tick() - counter);
+  return kMaxUses - Uses(counter);
+}
+
+bool EvictionPolicy::Admits(uint32_t uses, uint16_t counter) const {
+  return kind_ == Kind::kLru || uses > Uses(counter);
+}
+
+void EvictionPolicy::Evict(Key key, uint16_t counter) {
+  evictions_.fetch_add(1, std::memory_order_relaxed);
+  if (kind_ == Kind::kLfu) Sketch().Raise(key, Uses(counter));
 }
 
 }  // namespace tf_hps

@@ -132,7 +132,7 @@ uint32_t KeyIndexWriter::Evict(Way at) {
   const uint32_t row = CodeAt(at) - KeySet::kFirstRow;
   // Before anybody can miss the row.
   store_.evicted->store(true);
-  store_.eviction->CountEviction();
+  store_.eviction->Evict(KeyAt(at), CounterOf(at)->load(std::memory_order_relaxed));
   Vacate(at);
   return row;
 }
@@ -167,7 +167,7 @@ absl::StatusOr<KeyIndexWriter::Outcome> KeyIndexWriter::Insert(Key key, const ui
       if (!number.ok()) return number.status();
       if (*number != RowSlab::kNoRow) {
         store_.slab->Write(*number, row);
-        Occupy(at, key, *number + KeySet::kFirstRow, NewCounter());
+        Occupy(at, key, *number + KeySet::kFirstRow, NewCounter(1));
         return Outcome::kStored;
       }
     }
@@ -203,6 +203,7 @@ absl::StatusOr<KeyIndexWriter::Outcome> KeyIndexWriter::InsertUnderHomes(
   });
   if (overflowed) return existing == OnExisting::kKeep ? Outcome::kKept : Outcome::kStored;
 
+  uint32_t uses = 1;
   uint32_t number = std::exchange(*evicted_row, RowSlab::kNoRow);
   if (number == RowSlab::kNoRow) {
     const absl::StatusOr<uint32_t> allocated = store_.slab->Allocate();
@@ -215,13 +216,20 @@ absl::StatusOr<KeyIndexWriter::Outcome> KeyIndexWriter::InsertUnderHomes(
           "the memory store is full: this machine's memory has room for ", store_.slab->rows(),
           " rows; with capacity_rows or capacity_bytes it evicts"));
     }
+    uses = store_.eviction->CountMiss(key);
     const Way victim = FindColdest(homes, key);
     if (!victim) return Outcome::kNoVictim;
+    // What somebody writes comes in; what is only carried up has to earn its place.
+    if (existing == OnExisting::kKeep &&
+        !store_.eviction->Admits(uses, CounterOf(victim)->load(std::memory_order_relaxed))) {
+      store_.evicted->store(true);  // so does a row that never comes in: not all are here
+      return Outcome::kNotAdmitted;
+    }
     number = Evict(victim);
   }
   if (at) Vacate(at);  // the mark that said nobody knows the key
   store_.slab->Write(number, row);
-  Place(homes, key, number + KeySet::kFirstRow, NewCounter());
+  Place(homes, key, number + KeySet::kFirstRow, NewCounter(uses));
   return Outcome::kStored;
 }
 

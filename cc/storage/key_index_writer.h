@@ -33,9 +33,9 @@ class KeyIndexWriter {
   };
   KeyIndexWriter(KeyIndex* index, const Store& store) : index_(*index), store_(store) {}
 
-  // kNoVictim: there is no row for the key, and none to be had from its homes; Insert never returns
-  // it.
-  enum class Outcome { kStored, kKept, kRefused, kNoVictim };
+  // kNotAdmitted: the rows that could go for it are worth more (see EvictionPolicy). kNoVictim:
+  // there is no row for the key, and none to be had from its homes; Insert never returns it.
+  enum class Outcome { kStored, kKept, kRefused, kNotAdmitted, kNoVictim };
   using Refuses = absl::FunctionRef<bool()>;
 
   // `refuses` is asked in the key's critical section. ResourceExhausted: no memory for the row, or
@@ -92,7 +92,9 @@ class KeyIndexWriter {
                                            bool may_evict, Refuses refuses, uint32_t* evicted_row);
   // A row of a set from `start` on; RowSlab::kNoRow: there is none.
   uint32_t EvictAnywhere(uint64_t start);
-  uint16_t NewCounter() const { return index_.counters() == nullptr ? 0 : store_.eviction->New(); }
+  uint16_t NewCounter(uint32_t uses) const {
+    return index_.counters() == nullptr ? 0 : store_.eviction->New(uses);
+  }
 
   KeyIndex& index_;
   const Store& store_;

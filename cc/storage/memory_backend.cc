@@ -34,14 +34,15 @@ absl::StatusOr<std::unique_ptr<EmbeddingStore>> Open(const TableSpec& spec,
 
   MemoryStoreOptions store;
   store.capacity_rows = *rows;
+  if (options.value("eviction", "lfu") == "lru") store.eviction = EvictionPolicy::Kind::kLru;
   if (*bytes > 0) {
     const double per_row = static_cast<double>(RowSlab::StrideFor(spec.row_bytes())) +
-                           KeyIndex::BytesPerRow(/*with_counters=*/true);
+                           KeyIndex::BytesPerRow(/*with_counters=*/true) +
+                           EvictionPolicy::BytesPerRow(store.eviction);
     const int64_t fit =
         std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(*bytes) / per_row));
     store.capacity_rows = *rows > 0 ? std::min(*rows, fit) : fit;
   }
-  if (options.value("eviction", "lru") == "lfu") store.eviction = EvictionPolicy::Kind::kLfu;
   return OpenMemoryStore(spec, store);
 }
 
@@ -57,9 +58,9 @@ const bool registered = RegisterStoreBackend(
        1},
       {"eviction",
        FieldType::kString,
-       "lru",
-       "who leaves a full store: the least recently or the least frequently used row",
-       {"lru", "lfu"}},
+       "lfu",
+       "who leaves a full store: the least frequently or the least recently used row",
+       {"lfu", "lru"}},
       {"preload", FieldType::kBool, true, "fill it from the persistent store when it is opened"}},
      &Open});
 

@@ -303,7 +303,7 @@ StoreStats MemoryStore::Stats() const {
   StoreStats stats;
   stats.rows = slab_->rows();
   stats.rows_exact = true;
-  stats.bytes = slab_->bytes() + index_->bytes();
+  stats.bytes = slab_->bytes() + index_->bytes() + eviction_.bytes();
   stats.capacity_rows = bounded_ ? slab_->capacity() : 0;
   stats.evictions = eviction_.evictions();
   stats.absent = absent_.load(std::memory_order_relaxed);

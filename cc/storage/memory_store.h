@@ -14,7 +14,7 @@ namespace tf_hps {
 
 struct MemoryStoreOptions {
   int64_t capacity_rows = 0;  // 0: no bound
-  EvictionPolicy::Kind eviction = EvictionPolicy::Kind::kLru;
+  EvictionPolicy::Kind eviction = EvictionPolicy::Kind::kLfu;
   CpuIsa isa = SelectedCpuIsa();
 };
 

@@ -48,7 +48,7 @@ def test_both_build_files_compile_vector_code_with_the_same_flags() -> None:
             rf"set_source_files_properties\(\$\{{{variable}\}} PROPERTIES COMPILE_OPTIONS\s+\"([^\"]*)\"",
             CMAKE,
         )
-        (bazel,) = re.findall(rf'name = "{name}",.*?copts = \[(.*?)\]', BUILD, re.DOTALL)
+        (bazel,) = re.findall(rf'name = "{name}",.*?copts = COPTS \+ \[(.*?)\]', BUILD, re.DOTALL)
         machine = [flag for flag in cmake.split(";") if flag.startswith("-m")]
         flags = [flag for flag in re.findall(r'"([^"]+)"', bazel) if flag.startswith("-m")]
         assert machine and sorted(machine) == sorted(flags)

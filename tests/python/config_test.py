@@ -187,7 +187,7 @@ def test_numpy_values_are_taken():
         (
             MemoryConfig,
             {"eviction": "fifo"},
-            "`eviction` is one of lru, lfu. Received: eviction='fifo'",
+            "`eviction` is one of lfu, lru. Received: eviction='fifo'",
         ),
         (MemoryConfig, {"eviction": ["lru"]}, "`eviction` is one of"),
         (MemoryConfig, {"preload": 1}, "`preload` is True or False. Received: preload=1"),
