@@ -1,7 +1,7 @@
 """One HpsGroupLookup against a tf.nn.embedding_lookup for each table.
 
-"op": the lookups alone. "model": a Keras model with an Embedding for each feature, before and after
-swap_embeddings; both concatenate the rows.
+The rows are concatenated behind all of them. "model": a Keras model with an Embedding for each feature, in
+the hands of swap_embeddings.
 """
 
 import tempfile
@@ -42,54 +42,52 @@ def main() -> None:
 
 
 def compare(report, axes, samples, layers, tables, model, served, apart):
-    ids = [
-        tf.constant(np.random.default_rng(i).integers(0, layer.input_dim, samples))
-        for i, layer in enumerate(layers)
-    ]
-    by_name = {layer.name: one for layer, one in zip(layers, ids, strict=True)}
+    # Ten batches in a chain: the call of a function costs as much as the lookups of one.
+    random = np.random.default_rng(1)
+    rows = layers[0].input_dim
+    batches = tf.constant(random.integers(0, rows, (10, len(layers), samples)))
+    names = [layer.name for layer in layers]
 
     def calls(run):
-        # Ten in a chain: the call of a function costs as much as the lookups in it.
         @tf.function
-        def chain():
+        def chain(batches):
             seen = []
-            for _ in range(10):
+            for ids in tf.unstack(batches):
                 with tf.control_dependencies(seen):
-                    seen = [rows[0, 0] for rows in run()]
+                    seen = [run(tf.unstack(ids))[0, 0]]
             return seen
 
-        return chain
+        return lambda: chain(batches)
 
-    def dense_rows():
-        return [
-            tf.nn.embedding_lookup(layer._embeddings.value, one)
-            for layer, one in zip(layers, ids, strict=True)
-        ]
+    def dense_rows(ids):
+        found = zip(layers, ids, strict=True)
+        return tf.concat([tf.nn.embedding_lookup(e._embeddings.value, one) for e, one in found], 1)
 
-    def group_rows():
-        return list(tf_hps.embedding_lookup_group(tables, by_name).values())
+    def group_rows(ids):
+        found = tf_hps.embedding_lookup_group(tables, dict(zip(names, ids, strict=True)))
+        return tf.concat(list(found.values()), 1)
 
-    def rows_one_by_one():
-        return [tf_hps.embedding_lookup(tables[name], one) for name, one in by_name.items()]
+    def rows_one_by_one(ids):
+        found = zip(names, ids, strict=True)
+        return tf.concat([tf_hps.embedding_lookup(tables[name], one) for name, one in found], 1)
 
-    np.testing.assert_array_equal(served(ids), model(ids))
+    first = tf.unstack(batches[0])
+    np.testing.assert_array_equal(served(first), dense_rows(first))
+    np.testing.assert_array_equal(served(first), model(first))
     items = 10 * samples * len(layers)
-    report.compare(
-        {"what": "op", "samples": samples},
-        calls(group_rows),
-        {"tf.nn": calls(dense_rows), "HpsLookups": calls(rows_one_by_one)},
-        axes.rounds,
-        20,
-        items,
-    )
-    report.compare(
-        {"what": "model", "samples": samples},
-        calls(lambda: [served(ids)]),
-        {"Embeddings": calls(lambda: [model(ids)]), "group=False": calls(lambda: [apart(ids)])},
-        axes.rounds,
-        20,
-        items,
-    )
+    dense = calls(dense_rows)
+    for what, ours, peers in (
+        ("op", group_rows, {"HpsLookups": calls(rows_one_by_one)}),
+        ("model", served, {"group=False": calls(apart)}),
+    ):
+        report.compare(
+            {"what": what, "samples": samples},
+            calls(ours),
+            {"tf.nn": dense, **peers},
+            axes.rounds,
+            20,
+            items,
+        )
 
 
 if __name__ == "__main__":
