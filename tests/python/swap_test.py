@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras_models import assert_same_values, two_table_batch, two_table_model, values
 
 import tf_hps
-from tf_hps.layers import HpsEmbedding, HpsEmbeddingGroup
+from tf_hps.layers import HpsEmbedding
 
 
 @pytest.fixture
@@ -392,79 +392,3 @@ def test_a_model_trained_again_has_the_same_table_names(store):
 
     tables = [swapped(model(), store)[1].moved[0].table for _ in range(2)]
     assert tables == ["embedding", "embedding"]
-
-
-def group_of(model):
-    (group,) = [layer for layer in model.layers if isinstance(layer, HpsEmbeddingGroup)]
-    return group
-
-
-def lookups_in(model, batch):
-    graph = tf.function(model).get_concrete_function(batch).graph
-    return sorted(op.type for op in graph.get_operations() if op.type.startswith("Hps"))
-
-
-class TestGrouping:
-    def test_independent_lookups_are_one_op(self, store):
-        model, batch = two_table_model(), two_table_batch()
-        served, _ = swapped(model, store)
-        assert set(group_of(served).layers) == {"user_id", "movie_id"}
-        assert lookups_in(served, batch) == ["HpsGroupLookup"]
-        apart, _ = swapped(model, store, group=False)
-        assert lookups_in(apart, batch) == ["HpsLookup", "HpsLookup"]
-        np.testing.assert_array_equal(served(batch), apart(batch))
-
-    def test_a_lookup_that_waits_for_another_one_stays_apart(self, store):
-        ids = keras.Input((2,), dtype="int32")
-        first = keras.layers.Embedding(20, 4, name="first")(ids)
-        chosen = keras.ops.cast(keras.ops.argmax(first, -1), "int32")
-        second = keras.layers.Embedding(4, 4, name="second")(chosen)
-        third = keras.layers.Embedding(20, 4, name="third")(ids)
-        model = keras.Model(ids, [first + second + third, second])
-        batch = np.array([[1, 19], [0, 3]])
-        served, _ = swapped(model, store)
-        assert set(group_of(served).layers) == {"first", "third"}
-        for found, expected in zip(served(batch), model(batch), strict=True):
-            np.testing.assert_array_equal(found, expected)
-        restored = tf_hps.restore_embeddings(served)
-        assert {e.name for e in embeddings(restored)} == {"first", "second", "third"}
-        assert not any(isinstance(layer, HpsEmbeddingGroup) for layer in restored.layers)
-        np.testing.assert_array_equal(restored(batch)[0], model(batch)[0])
-
-    def test_masks_and_a_layer_that_is_called_twice(self, store):
-        ids, others = keras.Input((None,), dtype="int32"), keras.Input((None,), dtype="int32")
-        word = keras.layers.Embedding(30, 6, mask_zero=True, name="word")
-        lstm = keras.layers.LSTM(5)
-        plain = keras.layers.Embedding(30, 5, name="plain")
-        outputs = [lstm(word(ids)), lstm(word(others)), plain(others)]
-        model = keras.Model([ids, others], outputs)
-        batch = [np.array([[1, 2, 0, 0], [3, 4, 5, 0]]), np.array([[0, 7], [29, 0]])]
-        served, _ = swapped(model, store)
-        assert set(group_of(served).layers) == {"word", "word/1", "plain"}
-        for found, expected in zip(served(batch), model(batch), strict=True):
-            np.testing.assert_array_equal(found, expected)
-
-    def test_a_nested_model_has_a_group_of_its_own(self, store):
-        inner = two_table_model()
-        inputs = [keras.Input(x.shape[1:], dtype=x.dtype.name) for x in two_table_batch()]
-        model = keras.Model(inputs, keras.layers.Dense(2)(inner(inputs)))
-        served, _ = swapped(model, store)
-        np.testing.assert_array_equal(served(two_table_batch()), model(two_table_batch()))
-        assert lookups_in(served, two_table_batch()) == ["HpsGroupLookup"]
-
-    def test_one_lookup_needs_no_group(self, store):
-        model = keras.Sequential([keras.Input((3,), dtype="int32"), keras.layers.Embedding(9, 2)])
-        assert lookups_in(swapped(model, store)[0], np.array([[1, 2, 3]])) == ["HpsLookup"]
-
-    def test_a_keras_file_keeps_the_group(self, store, tmp_path):
-        served, _ = swapped(two_table_model(), store)
-        served.save(tmp_path / "model.keras")
-        loaded = keras.models.load_model(tmp_path / "model.keras")
-        np.testing.assert_array_equal(loaded(two_table_batch()), served(two_table_batch()))
-
-    def test_a_group_checks_its_features(self, store):
-        group = group_of(swapped(two_table_model(), store)[0])
-        with pytest.raises(ValueError, match=r"names \['movie_id', 'user_id'\]. Received: \['x'\]"):
-            group({"x": np.array([1])})
-        with pytest.raises(TypeError, match=r"HpsEmbeddings without a combiner. .*layers\['a'\]"):
-            HpsEmbeddingGroup({"a": keras.layers.Embedding(3, 4)})
