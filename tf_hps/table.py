@@ -171,6 +171,8 @@ class Table(tf.saved_model.experimental.TrackableResource):
         self._table.wait_for_preload()
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_spec"):
+            return "<tf_hps.Table that could not be opened>"
         return (
             f"<tf_hps.Table {self.name!r} of deployment {self.deployment!r}, generation "
             f"{self.generation!r}, embedding_dim {self.embedding_dim}, {self.row_format}>"

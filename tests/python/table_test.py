@@ -19,6 +19,10 @@ def test_it_says_what_it_is():
     assert "'movie_id'" in repr(table) and "float16" in repr(table)
 
 
+def test_one_that_could_not_be_opened_has_a_repr():
+    assert "could not be opened" in repr(tf_hps.Table.__new__(tf_hps.Table))
+
+
 def test_it_opens_from_the_path_of_a_file(tmp_path):
     memory_config().save(tmp_path / "hps.json")
     table = tf_hps.Table("movie_id", tmp_path / "hps.json")
