@@ -155,7 +155,11 @@ class Table(tf.saved_model.experimental.TrackableResource):
     def scan(
         self, batch_size: int = 65536
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """All rows, in batches of keys [n] and float32 rows [n, embedding_dim]."""
+        """All rows, in batches of keys [n] and float32 rows [n, embedding_dim].
+
+        Rows that are inserted or erased meanwhile may be seen or not; one that is erased and inserted again
+        may be seen twice.
+        """
         core = _library.load_core()
         for keys, rows in self.scan_raw(batch_size):
             yield keys, core.decode_rows(self.row_format, self.embedding_dim, rows)

@@ -39,7 +39,8 @@ struct StoreStats {
 };
 
 // Hands out all rows of a key range, in blocks. Rows that are inserted or erased meanwhile may be
-// seen or not. Not thread-safe; any number of scanners may run beside lookups and updates.
+// seen or not, and one that was erased and inserted again may be seen twice. Not thread-safe; any
+// number of scanners may run beside lookups and updates.
 class RowScanner {
  public:
   virtual ~RowScanner() = default;

@@ -70,7 +70,8 @@ inline std::map<Key, Row> FindAll(const EmbeddingStore& store, const std::vector
 }
 
 inline std::map<Key, Row> ScanAll(const EmbeddingStore& store, Key first = kMinKey,
-                                  Key last = kMaxKey, size_t max_rows = 3) {
+                                  Key last = kMaxKey, size_t max_rows = 3,
+                                  bool may_repeat = false) {
   std::map<Key, Row> seen;
   auto scanner = store.NewScanner(first, last);
   EXPECT_TRUE(scanner.ok()) << scanner.status();
@@ -85,7 +86,8 @@ inline std::map<Key, Row> ScanAll(const EmbeddingStore& store, Key first = kMinK
     for (size_t i = 0; i < block.size(); ++i) {
       Row row;
       std::memcpy(row.data(), block.rows.data() + i * sizeof(Row), sizeof(Row));
-      EXPECT_TRUE(seen.emplace(block.keys[i], row).second) << "twice: " << block.keys[i];
+      const bool is_new = seen.emplace(block.keys[i], row).second;
+      EXPECT_TRUE(is_new || may_repeat) << "twice: " << block.keys[i];
     }
   }
 }
