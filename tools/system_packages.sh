@@ -57,8 +57,24 @@ unpack_packages() {
     dpkg-deb --fsys-tarfile "$archive" | tar -t >"$deps/lists/$package.list"
     rm "$archive"
   done
+  point_links_to_the_system
   for package in "$@"; do
     touch "$deps/have/$package"
+  done
+}
+
+# A development package's libNAME.so names a library beside it. Where that one was installed before, it
+# was not unpacked: the linker would take the static libNAME.a, which fits no shared library.
+point_links_to_the_system() {
+  local link name folder
+  find "$deps" -xtype l -name "*.so*" | while read -r link; do
+    name=$(basename "$(readlink "$link")")
+    for folder in "/usr/lib/$(uname -m)-linux-gnu" "/lib/$(uname -m)-linux-gnu" /usr/lib; do
+      if [ -e "$folder/$name" ]; then
+        ln -sfn "$folder/$name" "$link"
+        break
+      fi
+    done
   done
 }
 
