@@ -66,11 +66,9 @@ class MemoryStore : public EmbeddingStore {
     std::atomic<int>* const scanners;
   };
 
-  // Only a store that evicts, or is about to, counts uses: lookups of any other write nothing that
-  // threads share.
-  bool WritesCounters() const {
-    return bounded_ && !IsComplete() && slab_->rows() >= slab_->capacity() / 8 * 7;
-  }
+  // Only a store that had no room for some row counts uses: elsewhere a counter would cost a lookup
+  // one more cache line a key, for nothing.
+  bool WritesCounters() const { return bounded_ && evicted_.load(std::memory_order_relaxed); }
   void FindAndTouch(absl::Span<const Key> keys, const RowSink& sink, bool touch,
                     Pending* pending) const;
   bool FindAgain(KeyIndex* index, SetProbe probe, const RowSink& sink, uint32_t position,
