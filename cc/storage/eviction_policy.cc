@@ -41,8 +41,8 @@ uint8_t EvictionPolicy::Epoch() const {
   return static_cast<uint8_t>(uses_.load(std::memory_order_relaxed) / epoch_uses_);
 }
 
-uint32_t EvictionPolicy::Uses(uint16_t counter) const {
-  const uint8_t epochs = static_cast<uint8_t>(Epoch() - (counter >> 8));
+uint32_t EvictionPolicy::Uses(uint16_t counter, uint8_t epoch) {
+  const uint8_t epochs = static_cast<uint8_t>(epoch - (counter >> 8));
   return epochs > 7 ? 0 : (counter & kMaxUses) >> epochs;
 }
 
@@ -71,7 +71,8 @@ uint16_t EvictionPolicy::New(uint32_t uses) const {
 void EvictionPolicy::Touch(std::atomic<uint16_t>* counters, const uint64_t* ways, size_t n) const {
   constexpr size_t kAhead = 8;
   const bool is_lru = kind_ == Kind::kLru;
-  const uint16_t now = is_lru ? Tick() : static_cast<uint16_t>(Epoch() << 8);
+  const uint8_t epoch = Epoch();  // once a batch: it is a division
+  const uint16_t now = is_lru ? Tick() : static_cast<uint16_t>(epoch << 8);
   int64_t uses = 0;
   for (size_t i = 0; i < n; ++i) {
     if (i + kAhead < n && ways[i + kAhead] != kNoWay) {
@@ -82,7 +83,7 @@ void EvictionPolicy::Touch(std::atomic<uint16_t>* counters, const uint64_t* ways
     std::atomic<uint16_t>& counter = counters[ways[i]];
     const uint16_t before = counter.load(std::memory_order_relaxed);
     const uint16_t after =
-        is_lru ? now : static_cast<uint16_t>(now | std::min(Uses(before) + 1, kMaxUses));
+        is_lru ? now : static_cast<uint16_t>(now | std::min(Uses(before, epoch) + 1, kMaxUses));
     // Only where it changes: a line that all cores read must stay shared.
     if (after != before) counter.store(after, std::memory_order_relaxed);
   }
@@ -91,16 +92,16 @@ void EvictionPolicy::Touch(std::atomic<uint16_t>* counters, const uint64_t* ways
 
 uint32_t EvictionPolicy::Coldness(uint16_t counter) const {
   if (kind_ == Kind::kLru) return static_cast<uint16_t>(Tick() - counter);
-  return kMaxUses - Uses(counter);
+  return kMaxUses - Uses(counter, Epoch());
 }
 
 bool EvictionPolicy::Admits(uint32_t uses, uint16_t counter) const {
-  return kind_ == Kind::kLru || uses > Uses(counter);
+  return kind_ == Kind::kLru || uses > Uses(counter, Epoch());
 }
 
 void EvictionPolicy::Evict(Key key, uint16_t counter) {
   evictions_.fetch_add(1, std::memory_order_relaxed);
-  if (kind_ == Kind::kLfu) Sketch().Raise(key, Uses(counter));
+  if (kind_ == Kind::kLfu) Sketch().Raise(key, Uses(counter, Epoch()));
 }
 
 }  // namespace tf_hps

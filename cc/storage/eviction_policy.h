@@ -16,9 +16,8 @@ namespace tf_hps {
 //   lru: the counter is the time of the row's last use, in evictions, a tick each 64th part of the
 //        store: where nothing is evicted no row grows older, and lookups find nothing to write.
 //   lfu: the lower byte counts uses, the upper one is the epoch they were counted in; they are
-//   halved
-//        with every epoch. Keys that are not here are counted in a sketch, and one that was asked
-//        for less often than the row that would go for it stays outside (TinyLFU, see
+//        halved with every epoch. Keys that are not here are counted in a sketch, and one that was
+//        asked for less often than the row that would go for it stays outside (TinyLFU, see
 //        FrequencySketch).
 class EvictionPolicy {
  public:
@@ -51,7 +50,7 @@ class EvictionPolicy {
  private:
   uint16_t Tick() const { return static_cast<uint16_t>(evictions() >> tick_shift_); }
   uint8_t Epoch() const;
-  uint32_t Uses(uint16_t counter) const;
+  static uint32_t Uses(uint16_t counter, uint8_t epoch);
   void PassTime(int64_t uses) const;
   FrequencySketch& Sketch();
 
