@@ -100,6 +100,26 @@ def safe_embedding_lookup_sparse(
         return rows
 
 
+def combine_bags(
+    table: Table, ids: tf.Tensor, row_splits: tf.Tensor, weights: tf.Tensor | None, combiner: str
+) -> tf.Tensor:
+    """Combines the rows of int32 or int64 ids [n], bag b's from row_splits[b] on: [bags, embedding_dim]."""
+    return ops.lookup_combine(
+        table.resource_handle,
+        ids,
+        tf.cast(row_splits, tf.int64),
+        weights,
+        table.embedding_dim,
+        combiner,
+        table.dtype,
+    )
+
+
+def row_splits_of(ids: tf.SparseTensor) -> tf.Tensor:
+    """Where the rows of sparse ids of rank 2 begin."""
+    return ops.row_splits(ids.indices[:, 0], ids.dense_shape[0])
+
+
 class _Bags(NamedTuple):
     """Ids and weights one after the other: bag b has those from row_splits[b] up to row_splits[b + 1]."""
 
@@ -132,7 +152,7 @@ def _check_bags(ids: Bags, weights: Bags | None) -> None:
 
 def _flatten(ids: Bags, weights: Bags | None) -> _Bags:
     if isinstance(ids, tf.SparseTensor):
-        row_splits = ops.row_splits(ids.indices[:, 0], ids.dense_shape[0])
+        row_splits = row_splits_of(ids)
     elif ids.shape.rank in (None, 2) and ids.ragged_rank == 1:
         row_splits = tf.cast(ids.row_splits, tf.int64)
     else:
@@ -161,15 +181,7 @@ def _keep(bags: _Bags, wanted: tf.Tensor) -> _Bags:
 
 def _combine(table: Table, bags: _Bags, combiner: str, max_norm: float | None) -> tf.Tensor:
     if max_norm is None:
-        return ops.lookup_combine(
-            table.resource_handle,
-            bags.ids,
-            bags.row_splits,
-            bags.weights,
-            table.embedding_dim,
-            combiner,
-            table.dtype,
-        )
+        return combine_bags(table, bags.ids, bags.row_splits, bags.weights, combiner)
     # Each row is looked up and clipped once.
     ids, index = tf.unique(bags.ids)
     rows = tf.gather(embedding_lookup(table, ids, max_norm), index)

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_hps import ops
+from tf_hps.embedding_bags import combine_bags, row_splits_of
 from tf_hps.table import Table
 
 
@@ -22,39 +22,28 @@ def pooled_lookup(table: Table, ids: Any, weights: Any, combiner: str) -> Any:
     Returns:
         A row for each bag: [*ids.shape[:-1], embedding_dim]. No ids give zeros.
     """
-
-    def combine(flat_ids: Any, row_splits: Any, flat_weights: Any) -> Any:
-        return ops.lookup_combine(
-            table.resource_handle,
-            flat_ids,
-            tf.cast(row_splits, tf.int64),
-            flat_weights,
-            table.embedding_dim,
-            combiner,
-            table.dtype,
-        )
-
     if isinstance(ids, tf.RaggedTensor):
         innermost = _innermost(ids)
         if weights is not None:
             for splits, other in zip(ids.nested_row_splits, weights.nested_row_splits, strict=True):
                 _check_same(splits, other)
             weights = weights.flat_values
-        pooled = combine(innermost.values, innermost.row_splits, weights)
+        pooled = combine_bags(table, innermost.values, innermost.row_splits, weights, combiner)
         outer = ids.nested_row_splits[:-1]
         return tf.RaggedTensor.from_nested_row_splits(pooled, outer) if outer else pooled
     if isinstance(ids, tf.SparseTensor):
         if weights is not None:
             _check_same(ids.indices, weights.indices)
             weights = weights.values
-        return combine(ids.values, ops.row_splits(ids.indices[:, 0], ids.dense_shape[0]), weights)
+        return combine_bags(table, ids.values, row_splits_of(ids), weights, combiner)
     shape = tf.shape(ids, tf.int64)
     bags = tf.reduce_prod(shape[:-1])
     if weights is not None:
         weights = tf.convert_to_tensor(weights)
         weights.shape.assert_is_compatible_with(ids.shape)
         weights = tf.reshape(weights, [-1])
-    pooled = combine(tf.reshape(ids, [-1]), tf.range(bags + 1) * shape[-1], weights)
+    row_splits = tf.range(bags + 1) * shape[-1]
+    pooled = combine_bags(table, tf.reshape(ids, [-1]), row_splits, weights, combiner)
     pooled = tf.reshape(pooled, tf.concat([shape[:-1], [table.embedding_dim]], 0))
     return tf.ensure_shape(pooled, [*ids.shape[:-1], table.embedding_dim])
 
