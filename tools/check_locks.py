@@ -40,7 +40,9 @@ def compiler() -> str:
 
 
 def check(path: pathlib.Path) -> str:
-    headers = [f"-I{ROOT}", f"-isystem{tensorflow_include()}"]
+    # CUDA's own headers may be missing: the tests' emulation of them has all that the cache uses.
+    cuda = ROOT / "tests/cc/cuda_emulation/include"
+    headers = [f"-I{ROOT}", f"-isystem{tensorflow_include()}", f"-isystem{cuda}"]
     command = [compiler(), *FLAGS, *vector_flags(path), *headers]
     if (ROOT / ".deps").is_dir():
         command.append(f"-idirafter{ROOT / '.deps/usr/include'}")

@@ -1,6 +1,7 @@
-// Included by row_codec*.cc only: internal linkage, so that each file keeps the copy compiled with
-// its own vector flags. Integer arithmetic, so that threads that flush denormals (TensorFlow's do)
-// give the same bytes, and the bytes of the F16C instructions.
+// Included by row_codec*.cc and device code only (which constexpr is for): internal linkage, so
+// that each file keeps the copy compiled with its own vector flags. Integer arithmetic, so that
+// threads that flush denormals (TensorFlow's do) give the same bytes, and the bytes of the F16C
+// instructions.
 #ifndef TF_HPS_CC_COMMON_HALF_CONVERSIONS_H_
 #define TF_HPS_CC_COMMON_HALF_CONVERSIONS_H_
 
@@ -9,23 +10,15 @@
 namespace tf_hps {
 namespace {
 
-inline uint32_t FloatBits(float x) {
-  uint32_t bits;
-  __builtin_memcpy(&bits, &x, 4);
-  return bits;
-}
-inline float FloatFromBits(uint32_t bits) {
-  float x;
-  __builtin_memcpy(&x, &bits, 4);
-  return x;
-}
+constexpr uint32_t FloatBits(float x) { return __builtin_bit_cast(uint32_t, x); }
+constexpr float FloatFromBits(uint32_t bits) { return __builtin_bit_cast(float, bits); }
 
 // `bits` without its lowest `drop` bits (1 to 31), rounded to nearest even.
-inline uint32_t RoundShift(uint32_t bits, int drop) {
+constexpr uint32_t RoundShift(uint32_t bits, int drop) {
   return (bits + ((1u << (drop - 1)) - 1) + (bits >> drop & 1)) >> drop;
 }
 
-inline uint16_t HalfFromFloat(float x) {
+constexpr uint16_t HalfFromFloat(float x) {
   const uint32_t bits = FloatBits(x);
   const uint32_t sign = bits >> 16 & 0x8000;
   const uint32_t magnitude = bits & 0x7fffffff;
@@ -42,7 +35,7 @@ inline uint16_t HalfFromFloat(float x) {
                                RoundShift((magnitude & 0x7fffff) | 0x800000, 126 - exponent));
 }
 
-inline float FloatFromHalf(uint16_t half) {
+constexpr float FloatFromHalf(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000) << 16;
   const uint32_t exponent = half >> 10 & 0x1f;
   const uint32_t fraction = half & 0x3ff;
@@ -51,19 +44,17 @@ inline float FloatFromHalf(uint16_t half) {
     return FloatFromBits(sign | 0x7f800000 | quiet | fraction << 13);
   }
   if (exponent != 0) return FloatFromBits(sign | (exponent + 112) << 23 | fraction << 13);
-  if (fraction == 0) return FloatFromBits(sign);
-  const int shift = __builtin_clz(fraction) - 21;  // to bring the first bit to bit 10
-  return FloatFromBits(sign | static_cast<uint32_t>(113 - shift) << 23 |
-                       (fraction << shift & 0x3ff) << 13);
+  // Below 2^-14: fraction * 2^-24, which no float32 rounds or flushes.
+  return FloatFromBits(sign | FloatBits(static_cast<float>(fraction) * 0x1p-24f));
 }
 
-inline uint16_t Bfloat16FromFloat(float x) {
+constexpr uint16_t Bfloat16FromFloat(float x) {
   const uint32_t bits = FloatBits(x);
   if ((bits & 0x7fffffff) > 0x7f800000) return static_cast<uint16_t>(bits >> 16 | 0x40);
   return static_cast<uint16_t>(RoundShift(bits, 16));
 }
 
-inline float FloatFromBfloat16(uint16_t half) {
+constexpr float FloatFromBfloat16(uint16_t half) {
   return FloatFromBits(static_cast<uint32_t>(half) << 16);
 }
 

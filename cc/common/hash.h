@@ -12,8 +12,8 @@ namespace tf_hps {
 // land far apart.
 //
 // always_inline: files with other vector flags call it, and the linker must not pick their copy for
-// all.
-__attribute__((always_inline)) inline uint64_t HashKey(Key key) {
+// all. constexpr: device code may call it.
+__attribute__((always_inline)) constexpr uint64_t HashKey(Key key) {
   uint64_t h = static_cast<uint64_t>(key) + 0x9e3779b97f4a7c15ULL;
   h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9ULL;
   h = (h ^ (h >> 27)) * 0x94d049bb133111ebULL;
@@ -22,7 +22,7 @@ __attribute__((always_inline)) inline uint64_t HashKey(Key key) {
 
 // Maps a hash onto [0, n) by its high bits, for any n: a table is as large as asked, not the next
 // power of two (Lemire: "Fast random integer generation in an interval").
-__attribute__((always_inline)) inline uint64_t ReduceHash(uint64_t hash, uint64_t n) {
+__attribute__((always_inline)) constexpr uint64_t ReduceHash(uint64_t hash, uint64_t n) {
   return static_cast<uint64_t>((static_cast<unsigned __int128>(hash) * n) >> 64);
 }
 

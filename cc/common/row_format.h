@@ -6,19 +6,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "cc/common/row_types.h"
 
 namespace tf_hps {
-
-// How the elements of a row are stored. A row is bytes to every tier; only the copy to or from the
-// user's tensors knows what they mean. All numbers are little-endian.
-//   kFloat32, kFloat16, kBfloat16: embedding_dim elements, nothing else.
-//   kInt8: a float32 scale, then embedding_dim int8; element i is int8[i] / scale (Keras'
-//   convention, see Embedding.quantize: scale = 127 / max|row|), so that quantized Keras tables
-//   move bit for bit.
-enum class RowFormat : uint8_t { kFloat32 = 0, kFloat16 = 1, kBfloat16 = 2, kInt8 = 3 };
-
-// Element types that rows are decoded to and encoded from.
-enum class ElementType : uint8_t { kFloat32 = 0, kFloat16 = 1, kBfloat16 = 2 };
 
 absl::string_view RowFormatName(RowFormat format);  // "float32", "float16", "bfloat16", "int8"
 absl::StatusOr<RowFormat> ParseRowFormat(absl::string_view name);

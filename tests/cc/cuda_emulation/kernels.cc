@@ -1,0 +1,4 @@
+// The kernels' own source, compiled as C++.
+#include "cc/cache/combine_kernel.cu"
+#include "cc/cache/fill_kernels.cu"
+#include "cc/cache/lookup_kernel.cu"
