@@ -76,7 +76,8 @@ class LookupCombine {
   }
 
   absl::Status Start(OpKernelContext* ctx, Call* call) const {
-    TF_RETURN_IF_ERROR(call->input.Read(ctx, kTable, kIds, embedding_dim_));
+    ParallelPieces pieces(ctx, ctx->input(kIds).NumElements());
+    TF_RETURN_IF_ERROR(call->input.Read(ctx, table_, kIds, embedding_dim_));
     const Tensor& row_splits = ctx->input(kRowSplits);
     const Tensor* const weights = num_weights_ == 0 ? nullptr : &ctx->input(kWeights);
     TF_RETURN_IF_ERROR(CheckBags(*call->input.table, ctx->input(kIds), row_splits, weights));
@@ -91,13 +92,14 @@ class LookupCombine {
         0, TensorShape({static_cast<int64_t>(bags.size()), embedding_dim_}), &rows));
     call->bags = std::make_unique<BagLookup>(*call->input.table, call->input.keys, bags, type_,
                                              static_cast<uint8_t*>(rows->data()));
-    return ForEachPiece(ctx, ThreadsFor(ctx, call->input.keys.size()), call->bags->parts(),
-                        [&](size_t part) { return call->bags->FindInMemory(part); });
+    return pieces.ForEach(call->bags->parts(),
+                          [&](size_t part) { return call->bags->FindInMemory(part); });
   }
   static bool IsDone(const Call& call) { return call.bags->IsDone(); }
   static absl::Status Finish(Call* call) { return call->bags->FindInStores(); }
 
  private:
+  const TableInput table_{kTable};
   int64_t embedding_dim_ = 0;
   int num_weights_ = 0;
   ElementType type_ = ElementType::kFloat32;

@@ -13,9 +13,8 @@ std::string Describe(const TableHandle& table) {
                       RowFormatName(spec.row_format));
 }
 
-absl::StatusOr<std::shared_ptr<TableHandle>> TableOfInput(tensorflow::OpKernelContext* ctx,
-                                                          int input) {
-  const tensorflow::ResourceHandle& handle = tensorflow::HandleFromInput(ctx, input);
+absl::StatusOr<std::shared_ptr<const OpenTable>> TableOfHandle(
+    tensorflow::OpKernelContext* ctx, const tensorflow::ResourceHandle& handle) {
   tensorflow::core::RefCountPtr<TableResource> resource;
   const absl::Status status = tensorflow::LookupResource(ctx, handle, &resource);
   if (absl::IsNotFound(status)) {
@@ -25,7 +24,14 @@ absl::StatusOr<std::shared_ptr<TableHandle>> TableOfInput(tensorflow::OpKernelCo
         "initializers), it failed, or the table was destroyed"));
   }
   if (!status.ok()) return status;
-  return resource->table();
+  return resource->open();
+}
+
+absl::StatusOr<std::shared_ptr<TableHandle>> TableOfInput(tensorflow::OpKernelContext* ctx,
+                                                          int input) {
+  auto open = TableOfHandle(ctx, tensorflow::HandleFromInput(ctx, input));
+  if (!open.ok()) return open.status();
+  return (*open)->table;
 }
 
 ElementType ElementTypeOf(tensorflow::DataType dtype) {
