@@ -24,7 +24,7 @@ class GroupLookup {
     const int tables = static_cast<int>(embedding_dims_.size());
     size_t keys = 0;
     for (int t = 0; t < tables; ++t) keys += ctx->input(tables + t).NumElements();
-    ParallelPieces pieces(ctx, keys);
+    ParallelPieces pieces(ctx, keys, &key_cost_);
     call->resize(tables);
     for (int t = 0; t < tables; ++t) {
       TF_RETURN_IF_ERROR(
@@ -39,6 +39,7 @@ class GroupLookup {
   std::deque<TableInput> tables_;  // which do not move
   std::vector<int64_t> embedding_dims_;
   ElementType type_ = ElementType::kFloat32;
+  mutable KeyCost key_cost_;
 };
 
 const LookupOpRegistrar<GroupLookup> registered("HpsGroupLookup");

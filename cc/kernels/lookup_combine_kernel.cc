@@ -76,7 +76,7 @@ class LookupCombine {
   }
 
   absl::Status Start(OpKernelContext* ctx, Call* call) const {
-    ParallelPieces pieces(ctx, ctx->input(kIds).NumElements());
+    ParallelPieces pieces(ctx, ctx->input(kIds).NumElements(), &key_cost_);
     TF_RETURN_IF_ERROR(call->input.Read(ctx, table_, kIds, embedding_dim_));
     const Tensor& row_splits = ctx->input(kRowSplits);
     const Tensor* const weights = num_weights_ == 0 ? nullptr : &ctx->input(kWeights);
@@ -103,6 +103,7 @@ class LookupCombine {
   int64_t embedding_dim_ = 0;
   int num_weights_ = 0;
   ElementType type_ = ElementType::kFloat32;
+  mutable KeyCost key_cost_;
   Combiner combiner_ = Combiner::kSum;
 };
 

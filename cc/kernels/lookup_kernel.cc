@@ -17,7 +17,7 @@ class Lookup {
   }
 
   absl::Status Start(tensorflow::OpKernelContext* ctx, Call* call) const {
-    ParallelPieces pieces(ctx, ctx->input(1).NumElements());
+    ParallelPieces pieces(ctx, ctx->input(1).NumElements(), &key_cost_);
     TF_RETURN_IF_ERROR(call->Prepare(ctx, table_, 1, 0, embedding_dim_, type_));
     return FindInMemory({call, 1}, &pieces);
   }
@@ -28,6 +28,7 @@ class Lookup {
   const TableInput table_{0};
   int64_t embedding_dim_ = 0;
   ElementType type_ = ElementType::kFloat32;
+  mutable KeyCost key_cost_;
 };
 
 const LookupOpRegistrar<Lookup> registered("HpsLookup");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -13,16 +14,29 @@
 namespace tf_hps {
 namespace {
 
-// Below this many keys a thread's share is not worth waking the thread for.
-constexpr size_t kMinKeysPerThread = 256;
+// A thread that sleeps is worth waking for this much.
+constexpr double kWorthWaking = 20'000;  // ns
+// Fewer keys are never worth it, and not worth two looks at the clock either.
+constexpr size_t kMinKeysPerThread = 128;
 // Looks before a waiting thread lets others have the core, and before it sleeps. A look takes some
 // 40 ns, a sleep and the wake-up together 50 us.
 constexpr int kLooksBeforeYield = 500;
 constexpr int kLooksBeforeSleep = 1000;
 
-size_t ThreadsFor(const tensorflow::OpKernelContext* ctx, size_t keys) {
+size_t ThreadsFor(const tensorflow::OpKernelContext* ctx, size_t keys, const KeyCost& cost) {
+  if (keys < 2 * kMinKeysPerThread) return 1;
   const size_t threads = ctx->device()->tensorflow_cpu_worker_threads()->num_threads;
-  return std::max<size_t>(1, std::min(threads, keys / kMinKeysPerThread));
+  const double worth = static_cast<double>(keys) * cost.nanoseconds() / kWorthWaking;
+  return std::max<size_t>(
+      1, std::min({threads, keys / kMinKeysPerThread, static_cast<size_t>(worth)}));
+}
+
+absl::Status ForEachAlone(size_t pieces, const std::function<absl::Status(size_t)>& work) {
+  for (size_t i = 0; i < pieces; ++i) {
+    absl::Status status = work(i);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
 }
 
 void Pause() {
@@ -59,9 +73,10 @@ class ParallelPieces::Shared {
 
   // The caller takes pieces from the front, those who help from the back: so each thread mostly
   // gets the pieces, and with them the tables and the output's memory, that it had a call ago, and
-  // that its core's cache holds.
-  void TakeAll(bool from_front) {
-    while (taken_.fetch_add(1, std::memory_order_relaxed) < pieces_) {
+  // that its core's cache holds. Returns how many it took.
+  size_t TakeAll(bool from_front) {
+    size_t mine = 0;
+    for (; taken_.fetch_add(1, std::memory_order_relaxed) < pieces_; ++mine) {
       const size_t piece = from_front
                                ? from_front_.fetch_add(1, std::memory_order_relaxed)
                                : pieces_ - 1 - from_back_.fetch_add(1, std::memory_order_relaxed);
@@ -79,6 +94,7 @@ class ParallelPieces::Shared {
         all_done_.NotifyAll();
       }
     }
+    return mine;
   }
 
   absl::Status Wait() {
@@ -106,8 +122,8 @@ class ParallelPieces::Shared {
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
 };
 
-ParallelPieces::ParallelPieces(tensorflow::OpKernelContext* ctx, size_t keys)
-    : threads_(ThreadsFor(ctx, keys)) {
+ParallelPieces::ParallelPieces(tensorflow::OpKernelContext* ctx, size_t keys, KeyCost* cost)
+    : keys_(keys), cost_(cost), threads_(ThreadsFor(ctx, keys, *cost)) {
   if (threads_ == 1) return;
   shared_ = std::make_shared<Shared>();
   auto* const workers = ctx->device()->tensorflow_cpu_worker_threads()->workers;
@@ -122,16 +138,21 @@ ParallelPieces::~ParallelPieces() {
 
 absl::Status ParallelPieces::ForEach(size_t pieces,
                                      const std::function<absl::Status(size_t)>& work) {
+  if (keys_ < 2 * kMinKeysPerThread) return ForEachAlone(pieces, work);
+  const auto started = std::chrono::steady_clock::now();
+  size_t mine = pieces;
+  absl::Status status;
   if (shared_ == nullptr) {
-    for (size_t i = 0; i < pieces; ++i) {
-      absl::Status status = work(i);
-      if (!status.ok()) return status;
-    }
-    return absl::OkStatus();
+    status = ForEachAlone(pieces, work);
+  } else {
+    shared_->Begin(pieces, &work);
+    mine = shared_->TakeAll(/*from_front=*/true);
   }
-  shared_->Begin(pieces, &work);
-  shared_->TakeAll(/*from_front=*/true);
-  return shared_->Wait();
+  const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - started;
+  const double keys = static_cast<double>(keys_) * static_cast<double>(mine) /
+                      static_cast<double>(std::max<size_t>(1, pieces));
+  if (mine > 0) cost_->Observe(took.count() / keys);
+  return shared_ == nullptr ? status : shared_->Wait();
 }
 
 }  // namespace tf_hps

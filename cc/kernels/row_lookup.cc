@@ -55,8 +55,8 @@ absl::Status RowLookup::Prepare(OpKernelContext* ctx, const TableInput& table_in
 absl::Status FindInMemory(absl::Span<RowLookup> lookups, ParallelPieces* parallel) {
   const size_t threads = parallel->threads();
   if (threads == 1) {
-    for (RowLookup& lookup : lookups) TF_RETURN_IF_ERROR(Find(&lookup, &lookup.pending));
-    return absl::OkStatus();
+    return parallel->ForEach(lookups.size(),
+                             [&](size_t i) { return Find(&lookups[i], &lookups[i].pending); });
   }
 
   size_t keys = 0;
