@@ -14,9 +14,7 @@ class GroupLookup {
 
   explicit GroupLookup(tensorflow::OpKernelConstruction* ctx) {
     OP_REQUIRES_OK(ctx, ctx->GetAttr("embedding_dims", &embedding_dims_));
-    tensorflow::DataType dtype;
-    OP_REQUIRES_OK(ctx, ctx->GetAttr("dtype", &dtype));
-    type_ = ElementTypeOf(dtype);
+    OP_REQUIRES_OK(ctx, ElementTypeAttr(ctx, "dtype", &type_));
     for (size_t t = 0; t < embedding_dims_.size(); ++t) tables_.emplace_back(static_cast<int>(t));
   }
 

@@ -65,9 +65,7 @@ class LookupCombine {
   explicit LookupCombine(OpKernelConstruction* ctx) {
     OP_REQUIRES_OK(ctx, ctx->GetAttr("embedding_dim", &embedding_dim_));
     OP_REQUIRES_OK(ctx, ctx->GetAttr("num_weights", &num_weights_));
-    tensorflow::DataType dtype;
-    OP_REQUIRES_OK(ctx, ctx->GetAttr("dtype", &dtype));
-    type_ = ElementTypeOf(dtype);
+    OP_REQUIRES_OK(ctx, ElementTypeAttr(ctx, "dtype", &type_));
     std::string combiner;
     OP_REQUIRES_OK(ctx, ctx->GetAttr("combiner", &combiner));
     combiner_ = combiner == "sum"    ? Combiner::kSum

@@ -11,9 +11,7 @@ class Lookup {
 
   explicit Lookup(tensorflow::OpKernelConstruction* ctx) {
     OP_REQUIRES_OK(ctx, ctx->GetAttr("embedding_dim", &embedding_dim_));
-    tensorflow::DataType dtype;
-    OP_REQUIRES_OK(ctx, ctx->GetAttr("dtype", &dtype));
-    type_ = ElementTypeOf(dtype);
+    OP_REQUIRES_OK(ctx, ElementTypeAttr(ctx, "dtype", &type_));
   }
 
   absl::Status Start(tensorflow::OpKernelContext* ctx, Call* call) const {

@@ -34,15 +34,14 @@ absl::StatusOr<std::shared_ptr<TableHandle>> TableOfInput(tensorflow::OpKernelCo
   return (*open)->table;
 }
 
-ElementType ElementTypeOf(tensorflow::DataType dtype) {
-  switch (dtype) {
-    case tensorflow::DT_HALF:
-      return ElementType::kFloat16;
-    case tensorflow::DT_BFLOAT16:
-      return ElementType::kBfloat16;
-    default:
-      return ElementType::kFloat32;
-  }
+absl::Status ElementTypeAttr(tensorflow::OpKernelConstruction* ctx, absl::string_view name,
+                             ElementType* type) {
+  tensorflow::DataType dtype = tensorflow::DT_FLOAT;
+  absl::Status status = ctx->GetAttr(name, &dtype);
+  *type = dtype == tensorflow::DT_HALF       ? ElementType::kFloat16
+          : dtype == tensorflow::DT_BFLOAT16 ? ElementType::kBfloat16
+                                             : ElementType::kFloat32;
+  return status;
 }
 
 }  // namespace tf_hps

@@ -7,12 +7,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "cc/common/row_format.h"
 #include "cc/hierarchy/table_handle.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/resource_base.h"
 #include "tensorflow/core/framework/resource_handle.h"
-#include "tensorflow/core/framework/types.pb.h"
 
 namespace tf_hps {
 
@@ -47,8 +47,10 @@ absl::StatusOr<std::shared_ptr<const OpenTable>> TableOfHandle(
 absl::StatusOr<std::shared_ptr<TableHandle>> TableOfInput(tensorflow::OpKernelContext* ctx,
                                                           int input = 0);
 
-// DT_FLOAT, DT_HALF or DT_BFLOAT16: the op definitions allow no other.
-ElementType ElementTypeOf(tensorflow::DataType dtype);
+// From the op's attribute `name`: DT_FLOAT, DT_HALF or DT_BFLOAT16, the op definitions allow no
+// other.
+absl::Status ElementTypeAttr(tensorflow::OpKernelConstruction* ctx, absl::string_view name,
+                             ElementType* type);
 
 }  // namespace tf_hps
 
