@@ -39,6 +39,11 @@ def compare(report, axes, variable, table, distribution, ids, weights):
     dense = _tables.chain(lambda one: tf.nn.embedding_lookup(variable, one), behind)
     hps = _tables.chain(lambda one: tf_hps.embedding_lookup(table, one), behind)
     tf.debugging.assert_equal(dense(ids), hps(ids))
+    peers = {"tf.nn": lambda: dense(ids)}
+    if behind is None:
+        # What Keras makes of an Embedding: a gather from the variable's value.
+        gather = _tables.chain(lambda one: tf.gather(variable.read_value(), one))
+        peers["tf.gather"] = lambda: gather(ids)
     lookups, batch = ids.shape
     case = {
         "rows": f"{variable.shape[0] // 1000}k x {variable.shape[1]}",
@@ -49,7 +54,7 @@ def compare(report, axes, variable, table, distribution, ids, weights):
     report.compare(
         case,
         lambda: hps(ids),
-        {"tf.nn": lambda: dense(ids)},
+        peers,
         axes.rounds,
         max(1, 300_000 // (lookups * batch)),
         lookups * batch,
