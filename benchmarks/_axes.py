@@ -72,10 +72,15 @@ SIZES = {
 
 
 def arguments(description: str | None) -> Axes:
-    """The size that the command line asks for."""
+    """What the size is that the command line asks for."""
+    return SIZES[size(description)]
+
+
+def size(description: str | None) -> str:
+    """The name of the size that the command line asks for."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--size", choices=SIZES, default="full", help="default: full")
-    return SIZES[parser.parse_args().size]
+    return str(parser.parse_args().size)
 
 
 def draw_ids(distribution: str, rows: int, count: int, seed: int = 1) -> np.ndarray:

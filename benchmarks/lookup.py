@@ -41,6 +41,11 @@ def compare(report, axes, variable, table, distribution, ids, weights):
     dense = _tables.chain(lambda one: tf.nn.embedding_lookup(variable, one), behind)
     hps = _tables.chain(lambda one: tf_hps.embedding_lookup(table, one), behind)
     tf.debugging.assert_equal(dense(ids[0]), hps(ids[0]))
+    peers = {"tf.nn": _tables.in_turn(dense, ids)}
+    if behind is None:
+        # What Keras makes of an Embedding: a gather from the variable's value.
+        gather = _tables.chain(lambda one: tf.gather(variable.read_value(), one))
+        peers["tf.gather"] = _tables.in_turn(gather, ids)
     lookups, batch = ids[0].shape
     case = {
         "rows": f"{variable.shape[0] // 1000}k x {variable.shape[1]}",
@@ -51,7 +56,7 @@ def compare(report, axes, variable, table, distribution, ids, weights):
     report.compare(
         case,
         _tables.in_turn(hps, ids),
-        {"tf.nn": _tables.in_turn(dense, ids)},
+        peers,
         axes.rounds,
         max(1, 300_000 // (lookups * batch)),
         lookups * batch,

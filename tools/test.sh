@@ -5,7 +5,7 @@
 
 setup wheel test
 need_packages libgtest-dev libgmock-dev
-build_package cc_tests
+build_package cc_tests cc_benchmarks
 for flavour in address thread; do
   configure "$flavour" -DTF_HPS_TESTS=ON "-DTF_HPS_SANITIZE=$flavour"
   compile "$flavour" cc_tests
