@@ -10,4 +10,7 @@ for flavour in address thread; do
   configure "$flavour" -DTF_HPS_TESTS=ON "-DTF_HPS_SANITIZE=$flavour"
   compile "$flavour" cc_tests
 done
-exec "$venv/bin/python" -m pytest "$@"
+# As many at once as there are cores, four at most: each has TensorFlow in memory, 2 GB at times.
+workers=$(nproc)
+((workers <= 4)) || workers=4
+exec "$venv/bin/python" -m pytest -n "$workers" --dist worksteal "$@"

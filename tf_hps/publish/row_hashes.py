@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# Rows hashed at once: what is in work then stays in a core's cache. 2.0 GB/s at 64 floats a row, where
-# whole 16 MiB slices made 0.7.
+# Rows hashed at once: what is in work stays in a core's cache then (benchmarks/README.md, "row_hashes").
 _BLOCK_BYTES = 128 << 10
 
 
