@@ -5,9 +5,12 @@
 
 setup wheel test
 need_packages libgtest-dev libgmock-dev
-build_package cc_tests
+build_package cc_tests cc_benchmarks
 for flavour in address thread; do
   configure "$flavour" -DTF_HPS_TESTS=ON "-DTF_HPS_SANITIZE=$flavour"
   compile "$flavour" cc_tests
 done
-exec "$venv/bin/python" -m pytest "$@"
+# As many at once as there are cores, four at most: each has TensorFlow in memory, 2 GB at times.
+workers=$(nproc)
+((workers <= 4)) || workers=4
+exec "$venv/bin/python" -m pytest -n "$workers" --dist worksteal "$@"
