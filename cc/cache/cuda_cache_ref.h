@@ -30,7 +30,7 @@ constexpr int kCacheEvictionShift = 61;
 constexpr int kCacheEvictionsPerAge = kCacheWays / 3;
 
 enum class CachePolicy : uint8_t {
-  kLru,  // a hit makes a row as young as any
+  kLru,  // a hit makes a row as young as any; a new one begins one below
   kLfu,  // a row grows with its hits, and a new one begins low: a scan drives out no hot rows
 };
 

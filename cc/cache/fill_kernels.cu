@@ -185,7 +185,8 @@ __device__ void InsertKey(const CacheRef& cache, const CacheFillArgs& args, uint
                 cache.row_stride, 16, tile.lane);
     }
     WriteKey(cache, place.set, place.way, static_cast<CacheWord>(key), tile);
-    const unsigned age = cache.policy == CachePolicy::kLru ? 3 : 1;
+    // LRU with 3 here had 0.975 of exact LRU's hits (cache_policy_test), with 2 it has 1.008.
+    const unsigned age = cache.policy == CachePolicy::kLru ? 2 : 1;
     WriteState(cache, place.set, WithWay(place.state, place.way, absent, age), tile);
     if (tile.lane == 0) {
       Count(cache, absent ? kCacheAbsent : kCacheRows, 1);

@@ -196,9 +196,9 @@ TEST_P(CacheConformance, RowsAreDecodedAsOnTheCpu) {
 }
 
 TEST_P(CacheConformance, StreamsAreOrderedByTheCache) {
-  CachedTable table(Options(), GetParam());
   TestStream reader;
   TestStream writer;
+  CachedTable table(Options(), GetParam());
   table.stored() = {{1, 1}, {2, 2}};
   EXPECT_THAT(table.Find({1, 2}, reader.get()), ElementsAre(1, 2));
   for (float value = 10; value < 20; ++value) {
@@ -256,8 +256,8 @@ TEST(CudaCacheTest, ALookupIsCapturedAndReplayed) {
 }
 
 TEST(CudaCacheTest, ANewStreamIsNotCapturedAtOnce) {
-  CachedTable table(Options(), true);
   TestStream stream;
+  CachedTable table(Options(), true);
   TestArray<Key> keys({1}, true, table.home());
   const CacheBatch batch = {keys.data(), 1, {}, false};
   ASSERT_EQ(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeRelaxed), cudaSuccess);

@@ -32,7 +32,10 @@ Streams& TheStreams() {
   return *streams;
 }
 cudaStream_t Of(cudaStream_t stream) {
-  return stream == nullptr ? &TheStreams().null_stream : stream;
+  if (stream == nullptr) return &TheStreams().null_stream;
+  const std::vector<cudaStream_t>& all = TheStreams().all;
+  if (std::find(all.begin(), all.end(), stream) == all.end()) Fail("a stream that was destroyed");
+  return stream;
 }
 
 bool StepStream(cudaStream_t stream) {
