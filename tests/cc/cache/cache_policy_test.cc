@@ -63,9 +63,6 @@ class ExactLru {
 class CachePolicyTest : public ::testing::TestWithParam<CachePolicy> {};
 
 TEST_P(CachePolicyTest, HitRateUnderZipfIsThatOfExactLru) {
-#if defined(__SANITIZE_ADDRESS__)
-  GTEST_SKIP() << "the figures are the same and take ten times as long";
-#endif
 #ifdef TF_HPS_CUDA_EMULATION
   cuda_emulation::Seed(1);
 #endif

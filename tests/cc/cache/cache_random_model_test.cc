@@ -12,12 +12,7 @@ namespace {
 
 int Seeds() {
   const char* const seeds = std::getenv("TF_HPS_CUDA_SEEDS");
-#if defined(__SANITIZE_ADDRESS__)
-  constexpr int kSeeds = 15;  // each takes ten times as long
-#else
-  constexpr int kSeeds = 60;
-#endif
-  return seeds == nullptr ? kSeeds : std::atoi(seeds);
+  return seeds == nullptr ? 60 : std::atoi(seeds);
 }
 
 class RandomUse {
