@@ -1,6 +1,5 @@
 #include "cc/storage/redis_tls.h"
 
-#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -31,12 +30,6 @@ absl::Status CannotUse(const std::string& what, const std::string& file) {
       absl::StrCat("`redis.", what, "` ", file, " cannot be used: ", LastError()));
 }
 
-bool IsIpAddress(const std::string& host) {
-  unsigned char bytes[sizeof(in6_addr)];
-  return inet_pton(AF_INET, host.c_str(), bytes) == 1 ||
-         inet_pton(AF_INET6, host.c_str(), bytes) == 1;
-}
-
 }  // namespace
 
 absl::Status StartRedisTls(const RedisTlsOptions& options, const std::string& host,
@@ -63,9 +56,8 @@ absl::Status StartRedisTls(const RedisTlsOptions& options, const std::string& ho
   std::unique_ptr<SSL, FreeSsl> ssl(SSL_new(settings.get()));
   if (ssl == nullptr) return absl::InternalError(absl::StrCat("TLS: ", LastError()));
   const std::string& wanted = options.server_name.empty() ? host : options.server_name;
-  if (IsIpAddress(wanted)) {
-    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()), wanted.c_str());
-  } else {
+  // Taken where it is an address.
+  if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()), wanted.c_str()) != 1) {
     SSL_set1_host(ssl.get(), wanted.c_str());
     SSL_set_tlsext_host_name(ssl.get(), wanted.c_str());
   }

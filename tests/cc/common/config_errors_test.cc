@@ -176,9 +176,9 @@ TEST_F(ConfigTest, NamesAreChecked) {
 }
 
 TEST_F(ConfigTest, ADeploymentWithoutTiersIsRefused) {
-  EXPECT_THAT(
-      Refusal(R"({"format_version": 1, "tables": {"a": {}}})").message(),
-      AllOf(HasSubstr("no tier is configured"), HasSubstr("memory, redis, remote, rocksdb, sample")));
+  EXPECT_THAT(Refusal(R"({"format_version": 1, "tables": {"a": {}}})").message(),
+              AllOf(HasSubstr("no tier is configured"),
+                    HasSubstr("memory, redis, remote, rocksdb, sample")));
 }
 
 TEST_F(ConfigTest, TheNextGoodConfigStillLoads) {
