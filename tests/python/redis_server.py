@@ -30,7 +30,7 @@ def redis_server(folder: pathlib.Path, *arguments: str, **client: object) -> Ite
         ["redis-server", *ports, *where, "--save", "", *arguments], env=environment
     )
     try:
-        connected = redis.Redis(port=port, **client)
+        connected = redis.Redis(host="127.0.0.1", port=port, **client)
         for tries in range(500):
             try:
                 connected.ping()
