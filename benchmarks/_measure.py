@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 FOLDER = pathlib.Path("build/benchmarks")
+MEANING = "peer's time over ours"
 
 
 class Report:
@@ -17,11 +18,13 @@ class Report:
 
     A figure is the median over the rounds of the peer's time over ours: above 1 ours is faster. a_a is
     the same of the first peer over itself, run as if it were another one: what the noise makes of 1.
+    `meaning`: what else a ratio is.
     """
 
-    def __init__(self, name: str, ours: str):
+    def __init__(self, name: str, ours: str, meaning: str = MEANING):
         self._name = name
         self._ours = ours
+        self._meaning = meaning
         self._results: list[dict[str, Any]] = []
 
     def compare(
@@ -51,7 +54,10 @@ class Report:
             )
 
     def add(self, case: Mapping[str, object], peer: str, **figures: float) -> None:
-        result = {**case, "peer": peer, **figures}
+        self.add_row({**case, "peer": peer, **figures})
+
+    def add_row(self, result: dict[str, Any]) -> None:
+        """A row with a `ratio`. Floats are figures, the rest says of what."""
         if not self._results:
             print(f"{machine()}; against {self._ours}", flush=True)
             print("  ".join(f"{name:>12}" for name in result), flush=True)
@@ -61,22 +67,26 @@ class Report:
     def finish(self) -> None:
         """Writes build/benchmarks/NAME.json and NAME.png."""
         FOLDER.mkdir(parents=True, exist_ok=True)
-        document = {"machine": machine(), "ours": self._ours, "results": self._results}
+        document = {
+            "machine": machine(),
+            "ours": self._ours,
+            "ratio": self._meaning,
+            "results": self._results,
+        }
         (FOLDER / f"{self._name}.json").write_text(json.dumps(document, indent=1) + "\n")
-        plot(self._name, self._ours, self._results)
+        plot(self._name, self._ours, self._results, self._meaning)
         print(f"written: {FOLDER / self._name}.json and .png")
 
 
-def plot(name: str, ours: str, results: list[dict[str, Any]]) -> None:
+def plot(name: str, ours: str, results: list[dict[str, Any]], meaning: str = MEANING) -> None:
     """A line for each case and peer: the ratio, from the lowest round to the highest."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figures = {"ratio", "lowest", "highest", "a_a", "million_per_s", "peer_million_per_s"}
     labels = [
-        ", ".join(str(value) for key, value in result.items() if key not in figures)
+        ", ".join(str(value) for value in result.values() if not isinstance(value, float))
         for result in results
     ]
     figure, axes = pyplot.subplots(figsize=(9, 1.2 + 0.28 * len(results)), layout="constrained")
@@ -99,7 +109,7 @@ def plot(name: str, ours: str, results: list[dict[str, Any]]) -> None:
     axes.invert_yaxis()
     if max(result["ratio"] for result in results) > 5:
         axes.set_xscale("log")
-    axes.set_xlabel("peer's time over ours: median (dot), rounds (bar), A/A (tick)", fontsize=8)
+    axes.set_xlabel(f"{meaning}: median (dot), rounds (bar), A/A (tick)", fontsize=8)
     axes.set_title(f"{name}: {ours}", fontsize=10)
     axes.grid(axis="x", alpha=0.3)
     figure.savefig(FOLDER / f"{name}.png", dpi=120)

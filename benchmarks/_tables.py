@@ -1,5 +1,6 @@
 """Tables of the benchmarks: dense variables and memory stores with the same rows."""
 
+import itertools
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -69,3 +70,9 @@ def chain(
         return tf.stack(seen)
 
     return run
+
+
+def in_turn(run: Callable[[tf.Tensor], object], inputs: list[tf.Tensor]) -> Callable[[], object]:
+    """Calls `run` with the first input, then with the next, and so on in a circle."""
+    following = itertools.cycle(inputs)
+    return lambda: run(next(following))

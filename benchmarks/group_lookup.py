@@ -1,6 +1,6 @@
 """One HpsGroupLookup against a tf.nn.embedding_lookup for each table.
 
-The rows are concatenated behind all of them. "model": a Keras model with an Embedding for each feature, in
+The tables have as many rows as the categorical features of Criteo's click logs. Rows are concatenated behind all of them. "model": a Keras model with an Embedding for each feature, in
 the hands of swap_embeddings.
 """
 
@@ -16,15 +16,16 @@ import tensorflow as tf
 import tf_hps
 
 DIM = 32
+# Batches in a chain: the call of a function costs as much as the lookups of one.
+CHAIN = 10
 
 
 def main() -> None:
     axes = _axes.arguments(__doc__)
     _tables.use_two_threads()
-    tables, rows = axes.group
-    report = _measure.Report("group_lookup", f"HpsGroupLookup of {tables} tables")
-    inputs = [keras.Input((), dtype="int64", name=f"f{i}") for i in range(tables)]
-    layers = [keras.layers.Embedding(rows, DIM, name=f"e{i}") for i in range(tables)]
+    report = _measure.Report("group_lookup", f"HpsGroupLookup of {len(axes.group)} tables")
+    inputs = [keras.Input((), dtype="int64", name=f"f{i}") for i in range(len(axes.group))]
+    layers = [keras.layers.Embedding(r, DIM, name=f"e{i}") for i, r in enumerate(axes.group)]
     outputs = [layer(one) for layer, one in zip(layers, inputs, strict=True)]
     model = keras.Model(inputs, keras.layers.Concatenate()(outputs))
     with tempfile.TemporaryDirectory() as folder:
@@ -36,16 +37,26 @@ def main() -> None:
         for table in found.values():
             table.wait_for_preload()
         apart = tf_hps.swap_embeddings(model, folder, group=False)
-        for samples in sorted({axes.samples // 8, axes.samples, axes.samples * 8}):
-            compare(report, axes, samples, layers, found, model, served, apart)
+        for distribution in _axes.DISTRIBUTIONS:
+            for samples in sorted({axes.samples // 8, axes.samples, axes.samples * 8}):
+                batches = draw(axes, distribution, samples)
+                case = {"ids": distribution, "samples": samples}
+                compare(report, axes, case, batches, layers, found, model, served, apart)
     report.finish()
 
 
-def compare(report, axes, samples, layers, tables, model, served, apart):
-    # Ten batches in a chain: the call of a function costs as much as the lookups of one.
-    random = np.random.default_rng(1)
-    rows = layers[0].input_dim
-    batches = tf.constant(random.integers(0, rows, (10, len(layers), samples)))
+def draw(axes, distribution, samples):
+    """Tensors of [CHAIN, tables, samples] ids."""
+    inputs = max(1, _axes.FRESH_IDS // (CHAIN * len(axes.group) * samples))
+    ids = [
+        _axes.draw_ids(distribution, rows, inputs * CHAIN * samples, seed)
+        for seed, rows in enumerate(axes.group)
+    ]
+    ids = [one.reshape(inputs, CHAIN, samples) for one in ids]
+    return [tf.constant(one) for one in np.stack(ids, 2)]
+
+
+def compare(report, axes, case, batches, layers, tables, model, served, apart):
     names = [layer.name for layer in layers]
 
     def calls(run):
@@ -57,7 +68,7 @@ def compare(report, axes, samples, layers, tables, model, served, apart):
                     seen = [run(tf.unstack(ids))[0, 0]]
             return seen
 
-        return lambda: chain(batches)
+        return _tables.in_turn(chain, batches)
 
     def dense_rows(ids):
         found = zip(layers, ids, strict=True)
@@ -71,17 +82,17 @@ def compare(report, axes, samples, layers, tables, model, served, apart):
         found = zip(names, ids, strict=True)
         return tf.concat([tf_hps.embedding_lookup(tables[name], one) for name, one in found], 1)
 
-    first = tf.unstack(batches[0])
+    first = tf.unstack(batches[0][0])
     np.testing.assert_array_equal(served(first), dense_rows(first))
     np.testing.assert_array_equal(served(first), model(first))
-    items = 10 * samples * len(layers)
+    items = batches[0].shape.num_elements()
     dense = calls(dense_rows)
     for what, ours, peers in (
         ("op", group_rows, {"HpsLookups": calls(rows_one_by_one)}),
         ("model", served, {"group=False": calls(apart)}),
     ):
         report.compare(
-            {"what": what, "samples": samples},
+            {"what": what, **case},
             calls(ours),
             {"tf.nn": dense, **peers},
             axes.rounds,

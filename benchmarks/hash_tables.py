@@ -34,19 +34,20 @@ def main() -> None:
     for distribution in _axes.DISTRIBUTIONS:
         for batch in axes.batches[1:3]:
             lookups = 8
-            ids = _axes.draw_ids(distribution, axes.rows, lookups * batch).reshape(lookups, batch)
-            ids = tf.constant(ids)
+            inputs = max(1, _axes.FRESH_IDS // (lookups * batch))
+            ids = _axes.draw_ids(distribution, axes.rows, inputs * lookups * batch)
+            ids = [tf.constant(one) for one in ids.reshape(inputs, lookups, batch)]
             hps = _tables.chain(lambda one: tf_hps.embedding_lookup(table, one))
             peers = {
                 "Mutable": _tables.chain(mutable.lookup),
                 "Dense": _tables.chain(dense.lookup),
             }
             for peer in peers.values():
-                np.testing.assert_array_equal(peer(ids), hps(ids))
+                np.testing.assert_array_equal(peer(ids[0]), hps(ids[0]))
             report.compare(
                 {"ids": distribution, "batch": batch},
-                lambda ids=ids, hps=hps: hps(ids),
-                {name: lambda ids=ids, peer=peer: peer(ids) for name, peer in peers.items()},
+                _tables.in_turn(hps, ids),
+                {name: _tables.in_turn(peer, ids) for name, peer in peers.items()},
                 axes.rounds,
                 max(1, 65536 // batch // lookups),
                 lookups * batch,

@@ -26,9 +26,11 @@ def main() -> None:
             for batch in axes.batches:
                 # More short ones, for the call of a function costs as much as some of them.
                 lookups = 64 if batch <= 1024 else 8
-                ids = _axes.draw_ids(distribution, rows, lookups * batch).reshape(lookups, batch)
+                inputs = max(1, _axes.FRESH_IDS // (lookups * batch))
+                ids = _axes.draw_ids(distribution, rows, inputs * lookups * batch)
+                ids = [tf.constant(one) for one in ids.reshape(inputs, lookups, batch)]
                 for behind in (None, weights):
-                    compare(report, axes, variable, table, distribution, tf.constant(ids), behind)
+                    compare(report, axes, variable, table, distribution, ids, behind)
         del variable, table
         gc.collect()
     report.finish()
@@ -38,8 +40,13 @@ def compare(report, axes, variable, table, distribution, ids, weights):
     behind = None if weights is None else lambda found: tf.matmul(found, weights)
     dense = _tables.chain(lambda one: tf.nn.embedding_lookup(variable, one), behind)
     hps = _tables.chain(lambda one: tf_hps.embedding_lookup(table, one), behind)
-    tf.debugging.assert_equal(dense(ids), hps(ids))
-    lookups, batch = ids.shape
+    tf.debugging.assert_equal(dense(ids[0]), hps(ids[0]))
+    peers = {"tf.nn": _tables.in_turn(dense, ids)}
+    if behind is None:
+        # What Keras makes of an Embedding: a gather from the variable's value.
+        gather = _tables.chain(lambda one: tf.gather(variable.read_value(), one))
+        peers["tf.gather"] = _tables.in_turn(gather, ids)
+    lookups, batch = ids[0].shape
     case = {
         "rows": f"{variable.shape[0] // 1000}k x {variable.shape[1]}",
         "ids": distribution,
@@ -48,8 +55,8 @@ def compare(report, axes, variable, table, distribution, ids, weights):
     }
     report.compare(
         case,
-        lambda: hps(ids),
-        {"tf.nn": lambda: dense(ids)},
+        _tables.in_turn(hps, ids),
+        peers,
         axes.rounds,
         max(1, 300_000 // (lookups * batch)),
         lookups * batch,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tf_hps.embedding_bags import safe_embedding_lookup_sparse as safe_embedding_lookup_sparse
     from tf_hps.embedding_ops import embedding_lookup as embedding_lookup
     from tf_hps.embedding_ops import embedding_lookup_group as embedding_lookup_group
+    from tf_hps.publish import Publisher as Publisher
     from tf_hps.saved_model import export as export
     from tf_hps.saved_model import load as load
     from tf_hps.swap import restore_embeddings as restore_embeddings
@@ -32,6 +33,7 @@ _ATTRIBUTES = {
     "RedisConfig": "tf_hps.config",
     "RocksdbConfig": "tf_hps.config",
     "TableConfig": "tf_hps.config",
+    "Publisher": "tf_hps.publish",
     "Table": "tf_hps.table",
     "embedding_lookup": "tf_hps.embedding_ops",
     "embedding_lookup_group": "tf_hps.embedding_ops",
@@ -43,7 +45,7 @@ _ATTRIBUTES = {
     "swap_embeddings": "tf_hps.swap",
     "swap_report": "tf_hps.swap",
 }
-_MODULES = ("config", "errors", "layers", "ops", "saved_model", "store", "swap")
+_MODULES = ("config", "errors", "layers", "ops", "publish", "saved_model", "store", "swap")
 
 __all__ = ["__version__", *_ATTRIBUTES, *_MODULES]
 

@@ -1,4 +1,5 @@
-# ./run bench [--size full|medium|small] [NAME...]: the figures, each a program in benchmarks/ (Python) or benchmarks/cc/ (C++).
+# ./run bench [--size full|medium|small] [NAME...]: the figures, each a program in benchmarks/;
+# some have their work done by one in benchmarks/cc/.
 # benchmarks/README.md explains them.
 . tools/setup.sh
 . tools/cmake.sh
@@ -13,19 +14,14 @@ if [ "${1:-}" = --size ]; then
   shift 2
 fi
 known=()
-for file in benchmarks/*.py benchmarks/cc/*.cc; do
+for file in benchmarks/*.py; do
   name=$(basename "${file%.*}")
-  [ ! -e "$file" ] || [ "${name#_}" != "$name" ] || known+=("$name")
+  [ "${name#_}" != "$name" ] || known+=("$name")
 done
 [ $# -gt 0 ] || set -- "${known[@]}"
 for name in "$@"; do
   say "== $name"
-  if [ -e "benchmarks/$name.py" ]; then
-    "$venv/bin/python" "benchmarks/$name.py" --size "$size"
-  elif [ -e "benchmarks/cc/$name.cc" ]; then
-    compile release "$name"
-    "build/release/benchmarks/$name"
-  else
-    die "there is no benchmark $name; known are ${known[*]}"
-  fi
+  [ -e "benchmarks/$name.py" ] || die "there is no benchmark $name; known are ${known[*]}"
+  [ ! -e "benchmarks/cc/$name.cc" ] || compile release "$name"
+  "$venv/bin/python" "benchmarks/$name.py" --size "$size"
 done

@@ -8,9 +8,12 @@ need_packages libgtest-dev libgmock-dev redis-server openssl
 # Where they are unpacked; the tests find servers in PATH.
 PATH=$PATH:$deps/usr/bin
 [ ! -d "$deps/have" ] || export TF_HPS_TEST_LIBRARIES=$deps/usr/lib/x86_64-linux-gnu
-build_package cc_tests
+build_package cc_tests cc_benchmarks
 for flavour in address thread; do
   configure "$flavour" -DTF_HPS_TESTS=ON "-DTF_HPS_SANITIZE=$flavour"
   compile "$flavour" cc_tests
 done
-exec "$venv/bin/python" -m pytest "$@"
+# As many at once as there are cores, four at most: each has TensorFlow in memory, 2 GB at times.
+workers=$(nproc)
+((workers <= 4)) || workers=4
+exec "$venv/bin/python" -m pytest -n "$workers" --dist worksteal "$@"

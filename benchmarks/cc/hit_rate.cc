@@ -102,7 +102,7 @@ double HitRate(int64_t rows, double exponent, bool moves, EvictionPolicy::Kind e
 }
 
 void Run(int64_t rows) {
-  std::printf("ids\thot set\tpeer\thit rate\tideal\tratio\n");
+  std::printf("ids\thot set\tpeer\thit_rate\tideal\tratio\n");
   for (const double exponent : {0.8, 1.0, 1.05, 1.2}) {
     const double ideal = ZipfStream(rows, exponent).ShareOfFirst(rows / 10);
     for (const bool moves : {false, true}) {

@@ -1,8 +1,8 @@
 // The memory store's Find against the bare minimum: a gather from a dense array, rows prefetched 16
-// keys ahead, without any keys to look for. Prints nanoseconds a key and the gather's time over
-// Find's. See benchmarks/README.md, "memory_store_find".
+// keys ahead, without any keys to look for. Prints tab-separated rows with nanoseconds a key and
+// the gather's time over Find's. See benchmarks/README.md, "memory_store_find".
 //
-//   memory_store_find [rows, default 2000000]
+//   memory_store_find [rows, default 2000000] [repetitions, default 9]
 #include <time.h>
 
 #include <algorithm>
@@ -25,7 +25,6 @@ namespace {
 constexpr int64_t kDim = 64;
 constexpr size_t kRowBytes = kDim * sizeof(float);
 constexpr size_t kKeys = 4 * 131072;  // looked up in each measurement
-constexpr int kRepetitions = 9;
 
 // Of this thread: a busy machine lengthens it less than the clock on the wall.
 double ThreadSeconds() {
@@ -118,7 +117,24 @@ double Measure(const std::vector<Key>& keys, size_t batch, int threads,
          1e9;
 }
 
-void Run(int64_t rows) {
+// What a table takes that has next to no rows.
+void PrintSmallTable(const uint8_t* rows) {
+  constexpr int64_t kRows = 1000;
+  TableSpec spec;
+  spec.embedding_dim = kDim;
+  spec.rows = kRows;
+  auto store = OpenMemoryStore(spec, {});
+  if (!store.ok()) Die(store.status());
+  std::vector<Key> keys(kRows);
+  std::iota(keys.begin(), keys.end(), 0);
+  if (absl::Status status = (*store)->Insert(keys, RowsView(rows, kRowBytes), {}); !status.ok()) {
+    Die(status);
+  }
+  std::printf("# a table of %lld rows takes %.2f MB\n", static_cast<long long>(kRows),
+              static_cast<double>((*store)->Stats().bytes) / 1e6);
+}
+
+void Run(int64_t rows, int repetitions) {
   std::mt19937_64 random(1);
   uint8_t* const dense = HugeMemory(rows * kRowBytes);
   for (int64_t i = 0; i < rows * kDim; ++i) {
@@ -134,11 +150,12 @@ void Run(int64_t rows) {
   if (absl::Status status = (*store)->Insert(all, RowsView(dense, kRowBytes), {}); !status.ok()) {
     Die(status);
   }
-  std::printf("%lld rows of %lld floats, %s, memory %.3f of the rows' bytes\n",
+  std::printf("# %lld rows of %lld floats, %s, memory %.3f of the rows' bytes\n",
               static_cast<long long>(rows), static_cast<long long>(kDim),
               CpuIsaName(SelectedCpuIsa()),
               static_cast<double>((*store)->Stats().bytes) / static_cast<double>(rows * kRowBytes));
-  std::printf("keys     batch threads  find ns  gather ns  gather/find\n");
+  PrintSmallTable(dense);
+  std::printf("keys\tbatch\tthreads\tpeer\tratio\tlowest\thighest\tfind_ns\tgather_ns\n");
   for (const bool zipf : {false, true}) {
     const std::vector<Key> keys = zipf ? ZipfKeys(rows, &random) : UniformKeys(rows, &random);
     for (const size_t batch : {32, 1024, 16384, 131072}) {
@@ -146,7 +163,7 @@ void Run(int64_t rows) {
                                              HugeMemory(batch * kRowBytes)};
       for (const int threads : {1, 2}) {
         std::vector<double> find, gather;
-        for (int i = 0; i < kRepetitions; ++i) {
+        for (int i = 0; i < repetitions; ++i) {
           find.push_back(Measure(keys, batch, threads, outputs,
                                  [&](const Key* batch_keys, size_t n, uint8_t* out) {
                                    Find(**store, batch_keys, n, out);
@@ -156,8 +173,12 @@ void Run(int64_t rows) {
                                      Gather(dense, batch_keys, n, out);
                                    }));
         }
-        std::printf("%-8s%6zu %7d %8.1f %10.1f %12.2f\n", zipf ? "zipf" : "uniform", batch, threads,
-                    Median(find), Median(gather), Median(gather) / Median(find));
+        std::vector<double> ratios;
+        for (int i = 0; i < repetitions; ++i) ratios.push_back(gather[i] / find[i]);
+        std::printf("%s\t%zu\t%d\tgather\t%.3f\t%.3f\t%.3f\t%.1f\t%.1f\n",
+                    zipf ? "zipf 1.05" : "uniform", batch, threads, Median(ratios),
+                    *std::min_element(ratios.begin(), ratios.end()),
+                    *std::max_element(ratios.begin(), ratios.end()), Median(find), Median(gather));
         std::fflush(stdout);
       }
     }
@@ -168,6 +189,6 @@ void Run(int64_t rows) {
 }  // namespace tf_hps
 
 int main(int argc, char** argv) {
-  tf_hps::Run(argc > 1 ? std::atoll(argv[1]) : 2000000);
+  tf_hps::Run(argc > 1 ? std::atoll(argv[1]) : 2000000, argc > 2 ? std::atoi(argv[2]) : 9);
   return 0;
 }

@@ -1,7 +1,7 @@
 // How long Find takes one reader thread, with a writer beside it that replaces 100,000 rows a
 // second and without: percentiles of single calls. See benchmarks/README.md, "reader_latency".
 //
-//   reader_latency [rows, default 2000000]
+//   reader_latency [rows, default 2000000] [rounds, default 15]
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -22,7 +22,6 @@ using Clock = std::chrono::steady_clock;
 constexpr int64_t kDim = 64;
 constexpr size_t kRowBytes = kDim * sizeof(float);
 constexpr size_t kBatch = 1024;
-constexpr int kRounds = 15;
 constexpr int kCallsPerRound = 2000;
 
 void Check(const absl::Status& status) {
@@ -82,7 +81,7 @@ Percentiles ReadRound(const EmbeddingStore& store, int64_t rows, std::mt19937_64
   return {at(0.5), at(0.99), at(0.999)};
 }
 
-void Run(int64_t rows) {
+void Run(int64_t rows, int rounds) {
   TableSpec spec;
   spec.embedding_dim = kDim;
   spec.rows = rows;
@@ -99,7 +98,7 @@ void Run(int64_t rows) {
   std::mt19937_64 random(1);
   const char* const kinds[] = {"alone", "alone, again", "with a writer"};
   std::vector<double> p50[3], p99[3], p999[3], ratio[3];
-  for (int round = 0; round < kRounds; ++round) {
+  for (int round = 0; round < rounds; ++round) {
     for (int kind = 0; kind < 3; ++kind) {
       std::atomic<bool> over{false};
       std::thread writing;
@@ -115,10 +114,12 @@ void Run(int64_t rows) {
       ratio[kind].push_back(found.p99 / p99[0].back());
     }
   }
-  std::printf("reader\tp50 us\tp99 us\tp99.9 us\tp99 over alone\n");
+  std::printf("reader\tratio\tlowest\thighest\tp50_us\tp99_us\tp999_us\n");
   for (int kind = 0; kind < 3; ++kind) {
-    std::printf("%s\t%.0f\t%.0f\t%.0f\t%.2f\n", kinds[kind], Median(p50[kind]), Median(p99[kind]),
-                Median(p999[kind]), Median(ratio[kind]));
+    std::printf("%s\t%.3f\t%.3f\t%.3f\t%.1f\t%.1f\t%.1f\n", kinds[kind], Median(ratio[kind]),
+                *std::min_element(ratio[kind].begin(), ratio[kind].end()),
+                *std::max_element(ratio[kind].begin(), ratio[kind].end()), Median(p50[kind]),
+                Median(p99[kind]), Median(p999[kind]));
   }
 }
 
@@ -126,6 +127,6 @@ void Run(int64_t rows) {
 }  // namespace tf_hps
 
 int main(int argc, char** argv) {
-  tf_hps::Run(argc > 1 ? std::atoll(argv[1]) : 2000000);
+  tf_hps::Run(argc > 1 ? std::atoll(argv[1]) : 2000000, argc > 2 ? std::atoi(argv[2]) : 15);
   return 0;
 }

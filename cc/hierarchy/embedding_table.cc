@@ -102,18 +102,61 @@ absl::Status EmbeddingTable::FindInStores(absl::Span<const Key> keys, const RowS
   if (pending->empty()) return absl::OkStatus();
   const UniqueKeys unique(keys, *pending);
   const size_t row_bytes = spec_.row_bytes();
-  auto stamps = std::make_unique<StampsRead>(&stamps_, unique.keys());  // before any store is asked
-  std::vector<uint8_t> rows(unique.size() * row_bytes);
-  // Which tier found each key.
-  constexpr uint8_t kNobody = 255;
-  std::vector<uint8_t> found_by(unique.size(), kNobody);
+  StoreReads::Part part(&reads_, unique.keys(), StampsRead(&stamps_, unique.keys()), row_bytes);
+  StoreRead& own = part.read();
+  const absl::Status status = ReadStores(&own);
+  part.End(status.ok());
+  if (!status.ok()) return status;
 
-  Pending left = Pending::All(unique.size());
+  struct Answer {
+    const StoreRead* read;
+    uint32_t index;
+  };
+  std::vector<Answer> answers(unique.size());
+  for (uint32_t i = 0; i < own.keys.size(); ++i) answers[part.own_position(i)] = {&own, i};
+  // Another lookup's error is not ours: what it failed to read we read, alone.
+  std::vector<uint32_t> failed;
+  for (const StoreReads::Shared& shared : part.shared()) {
+    answers[shared.wanted] = {shared.read.get(), shared.index};
+    if (!reads_.Wait(*shared.read)) failed.push_back(shared.wanted);
+  }
+  std::unique_ptr<StoreRead> again;
+  if (!failed.empty()) {
+    std::sort(failed.begin(), failed.end());
+    std::vector<Key> failed_keys;
+    for (uint32_t u : failed) failed_keys.push_back(unique.keys()[u]);
+    StampsRead stamps(&stamps_, failed_keys);
+    again = std::make_unique<StoreRead>(std::move(failed_keys), std::move(stamps), row_bytes);
+    if (absl::Status failure = ReadStores(again.get()); !failure.ok()) return failure;
+    for (uint32_t i = 0; i < failed.size(); ++i) answers[failed[i]] = {again.get(), i};
+  }
+
+  for (size_t i = 0; i < pending->size(); ++i) {
+    const Answer& answer = answers[unique.index(i)];
+    const uint8_t tier = answer.read->found_by[answer.index];
+    if (tier == StoreRead::kNobody) {
+      sink.PutDefault((*pending)[i]);
+      default_rows_served_.Add(1);
+    } else {
+      sink.Put((*pending)[i], answer.read->rows.data() + answer.index * row_bytes);
+    }
+    for (size_t t = memory_tiers_; t < tiers_.size() && t < tier; ++t) tiers_[t]->misses.Add(1);
+    if (tier != StoreRead::kNobody) tiers_[tier]->hits.Add(1);
+  }
+  pending->Clear();
+  // What was taken over, its reader promotes.
+  Promote(own);
+  if (again != nullptr) Promote(*again);
+  return absl::OkStatus();
+}
+
+absl::Status EmbeddingTable::ReadStores(StoreRead* read) const {
+  const RowSink sink = RawSink(read->rows.data(), spec_.row_bytes());
+  Pending left = Pending::All(read->keys.size());
   std::string failed_above;
   for (size_t t = memory_tiers_; t < tiers_.size() && !left.empty(); ++t) {
     const Pending asked = left;
-    const absl::Status status =
-        tiers_[t]->store->Find(unique.keys(), RawSink(rows.data(), row_bytes), &left);
+    const absl::Status status = tiers_[t]->store->Find(read->keys, sink, &left);
     // A volatile tier that fails is one tier fewer. The persistent store has every row, so without
     // it nobody can say that a key is unknown.
     if (!status.ok() && t + 1 == tiers_.size()) {
@@ -126,31 +169,16 @@ absl::Status EmbeddingTable::FindInStores(absl::Span<const Key> keys, const RowS
       if (still < left.size() && left[still] == asked[i]) {
         ++still;
       } else {
-        found_by[asked[i]] = static_cast<uint8_t>(t);
+        read->found_by[asked[i]] = static_cast<uint8_t>(t);
       }
     }
   }
-
-  for (size_t i = 0; i < pending->size(); ++i) {
-    const uint32_t u = unique.index(i);
-    const uint8_t tier = found_by[u];
-    if (tier == kNobody) {
-      sink.PutDefault((*pending)[i]);
-      default_rows_served_.Add(1);
-    } else {
-      sink.Put((*pending)[i], rows.data() + u * row_bytes);
-    }
-    for (size_t t = memory_tiers_; t < tiers_.size() && t < tier; ++t) tiers_[t]->misses.Add(1);
-    if (tier != kNobody) tiers_[tier]->hits.Add(1);
-  }
-  pending->Clear();
-  Promote(unique.keys(), rows, found_by, *stamps);
   return absl::OkStatus();
 }
 
-void EmbeddingTable::Promote(absl::Span<const Key> keys, const std::vector<uint8_t>& rows,
-                             const std::vector<uint8_t>& found_by, const StampsRead& stamps) {
+void EmbeddingTable::Promote(const StoreRead& read) {
   const size_t row_bytes = spec_.row_bytes();
+  const std::vector<uint8_t>& found_by = read.found_by;
   // One batch for each tier that rows came from, and one for keys that nobody knew.
   for (size_t source = std::max<size_t>(memory_tiers_, 1); source <= tiers_.size(); ++source) {
     const bool unknown = source == tiers_.size();
@@ -166,13 +194,13 @@ void EmbeddingTable::Promote(absl::Span<const Key> keys, const std::vector<uint8
     if (batch.destinations.empty()) continue;
     std::vector<Key>* const carried = unknown ? &batch.absent : &batch.found.keys;
     for (uint32_t u : positions) {
-      carried->push_back(keys[u]);
+      carried->push_back(read.keys[u]);
       if (unknown) continue;
-      const uint8_t* const row = rows.data() + u * row_bytes;
+      const uint8_t* const row = read.rows.data() + u * row_bytes;
       batch.found.rows.insert(batch.found.rows.end(), row, row + row_bytes);
     }
-    auto read = std::make_unique<StampsRead>(stamps.Select(positions));
-    (unknown ? batch.absent_stamps : batch.found_stamps) = std::move(read);
+    auto stamps = std::make_unique<StampsRead>(read.stamps.Select(positions));
+    (unknown ? batch.absent_stamps : batch.found_stamps) = std::move(stamps);
     promoter_->Promote(std::move(batch));
   }
 }
@@ -275,6 +303,7 @@ nlohmann::json EmbeddingTable::Stats() const {
       {"lookups", lookups_.Get()},
       {"keys", keys_.Get()},
       {"default_rows", default_rows_served_.Get()},
+      {"shared_reads", reads_.keys_shared()},
       {"promotion",
        {{"rows", promoter_->rows_promoted()},
         {"dropped", promoter_->rows_dropped()},

@@ -14,6 +14,7 @@
 #include "cc/common/rows.h"
 #include "cc/common/table_spec.h"
 #include "cc/common/update_stamps.h"
+#include "cc/hierarchy/store_reads.h"
 #include "cc/storage/embedding_store.h"
 #include "cc/update/update_batch.h"
 #include "nlohmann/json.hpp"
@@ -45,7 +46,8 @@ class EmbeddingTable {
                             Pending* pending) const;
 
   // Answers the rest from the tiers that may wait, default rows for unknown keys included, and
-  // queues the rows found for promotion. *pending is empty after OK.
+  // queues the rows found for promotion. *pending is empty after OK. Rows that another lookup is
+  // reading are waited for, not read again (store_reads.h).
   absl::Status FindInStores(absl::Span<const Key> keys, const RowSink& sink, Pending* pending);
 
   // Whether some rows will never be in memory, so that lookups go on waiting for the stores.
@@ -83,10 +85,10 @@ class EmbeddingTable {
   };
 
   explicit EmbeddingTable(TableSpec spec);
-  // Queues keys[i], whose row the tier found_by[i] had (nobody, where that is no tier), for the
-  // tiers above that one.
-  void Promote(absl::Span<const Key> keys, const std::vector<uint8_t>& rows,
-               const std::vector<uint8_t>& found_by, const StampsRead& stamps);
+  // Asks the tiers that may wait.
+  absl::Status ReadStores(StoreRead* read) const;
+  // Queues what was found for the tiers above the one that had it, and what nobody knew for all.
+  void Promote(const StoreRead& read);
 
   // Constant after Open.
   const TableSpec spec_;
@@ -95,6 +97,7 @@ class EmbeddingTable {
 
   // Synchronize themselves.
   UpdateStamps stamps_;
+  StoreReads reads_;
   mutable Counter lookups_, keys_, default_rows_served_;
   std::unique_ptr<RowPromoter> promoter_;
   std::unique_ptr<StorePreloader> preloader_;

@@ -1,3 +1,4 @@
+#include <deque>
 #include <vector>
 
 #include "cc/kernels/lookup_op_base.h"
@@ -13,25 +14,30 @@ class GroupLookup {
 
   explicit GroupLookup(tensorflow::OpKernelConstruction* ctx) {
     OP_REQUIRES_OK(ctx, ctx->GetAttr("embedding_dims", &embedding_dims_));
-    tensorflow::DataType dtype;
-    OP_REQUIRES_OK(ctx, ctx->GetAttr("dtype", &dtype));
-    type_ = ElementTypeOf(dtype);
+    OP_REQUIRES_OK(ctx, ElementTypeAttr(ctx, "dtype", &type_));
+    for (size_t t = 0; t < embedding_dims_.size(); ++t) tables_.emplace_back(static_cast<int>(t));
   }
 
   absl::Status Start(tensorflow::OpKernelContext* ctx, Call* call) const {
     const int tables = static_cast<int>(embedding_dims_.size());
+    size_t keys = 0;
+    for (int t = 0; t < tables; ++t) keys += ctx->input(tables + t).NumElements();
+    ParallelPieces pieces(ctx, keys, &key_cost_);
     call->resize(tables);
     for (int t = 0; t < tables; ++t) {
-      TF_RETURN_IF_ERROR((*call)[t].Prepare(ctx, t, tables + t, t, embedding_dims_[t], type_));
+      TF_RETURN_IF_ERROR(
+          (*call)[t].Prepare(ctx, tables_[t], tables + t, t, embedding_dims_[t], type_));
     }
-    return FindInMemory(ctx, absl::MakeSpan(*call));
+    return FindInMemory(absl::MakeSpan(*call), &pieces);
   }
   static bool IsDone(const Call& call) { return AreDone(call); }
   static absl::Status Finish(Call* call) { return FindInStores(absl::MakeSpan(*call)); }
 
  private:
+  std::deque<TableInput> tables_;  // which do not move
   std::vector<int64_t> embedding_dims_;
   ElementType type_ = ElementType::kFloat32;
+  mutable KeyCost key_cost_;
 };
 
 const LookupOpRegistrar<GroupLookup> registered("HpsGroupLookup");

@@ -65,9 +65,7 @@ class LookupCombine {
   explicit LookupCombine(OpKernelConstruction* ctx) {
     OP_REQUIRES_OK(ctx, ctx->GetAttr("embedding_dim", &embedding_dim_));
     OP_REQUIRES_OK(ctx, ctx->GetAttr("num_weights", &num_weights_));
-    tensorflow::DataType dtype;
-    OP_REQUIRES_OK(ctx, ctx->GetAttr("dtype", &dtype));
-    type_ = ElementTypeOf(dtype);
+    OP_REQUIRES_OK(ctx, ElementTypeAttr(ctx, "dtype", &type_));
     std::string combiner;
     OP_REQUIRES_OK(ctx, ctx->GetAttr("combiner", &combiner));
     combiner_ = combiner == "sum"    ? Combiner::kSum
@@ -76,7 +74,8 @@ class LookupCombine {
   }
 
   absl::Status Start(OpKernelContext* ctx, Call* call) const {
-    TF_RETURN_IF_ERROR(call->input.Read(ctx, kTable, kIds, embedding_dim_));
+    ParallelPieces pieces(ctx, ctx->input(kIds).NumElements(), &key_cost_);
+    TF_RETURN_IF_ERROR(call->input.Read(ctx, table_, kIds, embedding_dim_));
     const Tensor& row_splits = ctx->input(kRowSplits);
     const Tensor* const weights = num_weights_ == 0 ? nullptr : &ctx->input(kWeights);
     TF_RETURN_IF_ERROR(CheckBags(*call->input.table, ctx->input(kIds), row_splits, weights));
@@ -91,16 +90,18 @@ class LookupCombine {
         0, TensorShape({static_cast<int64_t>(bags.size()), embedding_dim_}), &rows));
     call->bags = std::make_unique<BagLookup>(*call->input.table, call->input.keys, bags, type_,
                                              static_cast<uint8_t*>(rows->data()));
-    return ForEachPiece(ctx, ThreadsFor(ctx, call->input.keys.size()), call->bags->parts(),
-                        [&](size_t part) { return call->bags->FindInMemory(part); });
+    return pieces.ForEach(call->bags->parts(),
+                          [&](size_t part) { return call->bags->FindInMemory(part); });
   }
   static bool IsDone(const Call& call) { return call.bags->IsDone(); }
   static absl::Status Finish(Call* call) { return call->bags->FindInStores(); }
 
  private:
+  const TableInput table_{kTable};
   int64_t embedding_dim_ = 0;
   int num_weights_ = 0;
   ElementType type_ = ElementType::kFloat32;
+  mutable KeyCost key_cost_;
   Combiner combiner_ = Combiner::kSum;
 };
 

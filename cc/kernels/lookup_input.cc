@@ -6,7 +6,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "cc/hierarchy/embedding_table.h"
-#include "cc/kernels/table_resource.h"
 
 namespace tf_hps {
 namespace {
@@ -35,9 +34,9 @@ absl::Status SetKeys(OpKernelContext* ctx, const Tensor& ids, LookupInput* input
 
 }  // namespace
 
-absl::Status LookupInput::Read(OpKernelContext* ctx, int table_input, int ids_input,
+absl::Status LookupInput::Read(OpKernelContext* ctx, const TableInput& table_input, int ids_input,
                                int64_t embedding_dim) {
-  auto found = TableOfInput(ctx, table_input);
+  auto found = table_input.Table(ctx);
   if (!found.ok()) return found.status();
   table = *std::move(found);
   table->table().CountLookup();

@@ -9,6 +9,7 @@
 #include "absl/types/span.h"
 #include "cc/common/key.h"
 #include "cc/hierarchy/table_handle.h"
+#include "cc/kernels/table_input.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/tensor.h"
 
@@ -23,7 +24,7 @@ struct LookupInput {
 
   // Reads the table's handle and int32 or int64 ids of any shape from two inputs of `ctx`, checks
   // both, and counts a lookup.
-  absl::Status Read(tensorflow::OpKernelContext* ctx, int table_input, int ids_input,
+  absl::Status Read(tensorflow::OpKernelContext* ctx, const TableInput& table_input, int ids_input,
                     int64_t embedding_dim);
 };
 

@@ -11,21 +11,22 @@ class Lookup {
 
   explicit Lookup(tensorflow::OpKernelConstruction* ctx) {
     OP_REQUIRES_OK(ctx, ctx->GetAttr("embedding_dim", &embedding_dim_));
-    tensorflow::DataType dtype;
-    OP_REQUIRES_OK(ctx, ctx->GetAttr("dtype", &dtype));
-    type_ = ElementTypeOf(dtype);
+    OP_REQUIRES_OK(ctx, ElementTypeAttr(ctx, "dtype", &type_));
   }
 
   absl::Status Start(tensorflow::OpKernelContext* ctx, Call* call) const {
-    TF_RETURN_IF_ERROR(call->Prepare(ctx, 0, 1, 0, embedding_dim_, type_));
-    return FindInMemory(ctx, {call, 1});
+    ParallelPieces pieces(ctx, ctx->input(1).NumElements(), &key_cost_);
+    TF_RETURN_IF_ERROR(call->Prepare(ctx, table_, 1, 0, embedding_dim_, type_));
+    return FindInMemory({call, 1}, &pieces);
   }
   static bool IsDone(const Call& call) { return call.pending.empty(); }
   static absl::Status Finish(Call* call) { return FindInStores({call, 1}); }
 
  private:
+  const TableInput table_{0};
   int64_t embedding_dim_ = 0;
   ElementType type_ = ElementType::kFloat32;
+  mutable KeyCost key_cost_;
 };
 
 const LookupOpRegistrar<Lookup> registered("HpsLookup");

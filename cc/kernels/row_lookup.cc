@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "cc/hierarchy/embedding_table.h"
-#include "cc/kernels/parallel_pieces.h"
 #include "tensorflow/core/framework/tensor.h"
 
 namespace tf_hps {
@@ -41,8 +40,8 @@ absl::Status Find(RowLookup* lookup, Pending* pending) {
 
 }  // namespace
 
-absl::Status RowLookup::Prepare(OpKernelContext* ctx, int table_input, int ids_input, int output,
-                                int64_t embedding_dim, ElementType type) {
+absl::Status RowLookup::Prepare(OpKernelContext* ctx, const TableInput& table_input, int ids_input,
+                                int output, int64_t embedding_dim, ElementType type) {
   TF_RETURN_IF_ERROR(input.Read(ctx, table_input, ids_input, embedding_dim));
   TensorShape shape = ctx->input(ids_input).shape();
   TF_RETURN_IF_ERROR(shape.AddDimWithStatus(embedding_dim));
@@ -53,16 +52,17 @@ absl::Status RowLookup::Prepare(OpKernelContext* ctx, int table_input, int ids_i
   return absl::OkStatus();
 }
 
-absl::Status FindInMemory(OpKernelContext* ctx, absl::Span<RowLookup> lookups) {
-  size_t keys = 0;
-  for (const RowLookup& lookup : lookups) keys += lookup.input.keys.size();
-  const size_t threads = ThreadsFor(ctx, keys);
+absl::Status FindInMemory(absl::Span<RowLookup> lookups, ParallelPieces* parallel) {
+  const size_t threads = parallel->threads();
   if (threads == 1) {
-    for (RowLookup& lookup : lookups) TF_RETURN_IF_ERROR(Find(&lookup, &lookup.pending));
-    return absl::OkStatus();
+    return parallel->ForEach(lookups.size(),
+                             [&](size_t i) { return Find(&lookups[i], &lookups[i].pending); });
   }
 
-  const size_t keys_per_piece = std::min(kKeysPerPiece, (keys + threads - 1) / threads);
+  size_t keys = 0;
+  for (const RowLookup& lookup : lookups) keys += lookup.input.keys.size();
+  const size_t keys_per_piece =
+      std::max<size_t>(1, std::min(kKeysPerPiece, (keys + threads - 1) / threads));
   std::vector<Piece> pieces;
   pieces.reserve(keys / keys_per_piece + lookups.size());
   for (RowLookup& lookup : lookups) {
@@ -72,9 +72,8 @@ absl::Status FindInMemory(OpKernelContext* ctx, absl::Span<RowLookup> lookups) {
       pieces.push_back({&lookup, Pending::Range(begin, end)});
     }
   }
-  TF_RETURN_IF_ERROR(ForEachPiece(ctx, threads, pieces.size(), [&](size_t i) {
-    return Find(pieces[i].lookup, &pieces[i].pending);
-  }));
+  TF_RETURN_IF_ERROR(parallel->ForEach(
+      pieces.size(), [&](size_t i) { return Find(pieces[i].lookup, &pieces[i].pending); }));
   for (size_t begin = 0; begin < pieces.size();) {
     size_t end = begin;
     while (end < pieces.size() && pieces[end].lookup == pieces[begin].lookup) ++end;

@@ -5,6 +5,7 @@
 #include "absl/types/span.h"
 #include "cc/common/rows.h"
 #include "cc/kernels/lookup_input.h"
+#include "cc/kernels/parallel_pieces.h"
 #include "tensorflow/core/framework/op_kernel.h"
 
 namespace tf_hps {
@@ -16,12 +17,12 @@ struct RowLookup {
   Pending pending;  // what nobody answered yet
 
   // Reads the inputs (see LookupInput::Read) and allocates the output, ids.shape + [embedding_dim].
-  absl::Status Prepare(tensorflow::OpKernelContext* ctx, int table_input, int ids_input, int output,
-                       int64_t embedding_dim, ElementType type);
+  absl::Status Prepare(tensorflow::OpKernelContext* ctx, const TableInput& table_input,
+                       int ids_input, int output, int64_t embedding_dim, ElementType type);
 };
 
-// Answers what memory knows, on this thread and TensorFlow's intra-op threads, all lookups at once.
-absl::Status FindInMemory(tensorflow::OpKernelContext* ctx, absl::Span<RowLookup> lookups);
+// Answers what memory knows, on the threads of `pieces`, all lookups at once.
+absl::Status FindInMemory(absl::Span<RowLookup> lookups, ParallelPieces* pieces);
 
 // Answers the rest; may wait.
 absl::Status FindInStores(absl::Span<RowLookup> lookups);

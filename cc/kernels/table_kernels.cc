@@ -65,9 +65,7 @@ class TableInitializeOp : public OpKernel {
 class TableInsertOp : public OpKernel {
  public:
   explicit TableInsertOp(OpKernelConstruction* ctx) : OpKernel(ctx) {
-    tensorflow::DataType dtype;
-    OP_REQUIRES_OK(ctx, ctx->GetAttr("T", &dtype));
-    type_ = ElementTypeOf(dtype);
+    OP_REQUIRES_OK(ctx, ElementTypeAttr(ctx, "T", &type_));
   }
 
   void Compute(OpKernelContext* ctx) override {

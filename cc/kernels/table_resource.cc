@@ -13,9 +13,8 @@ std::string Describe(const TableHandle& table) {
                       RowFormatName(spec.row_format));
 }
 
-absl::StatusOr<std::shared_ptr<TableHandle>> TableOfInput(tensorflow::OpKernelContext* ctx,
-                                                          int input) {
-  const tensorflow::ResourceHandle& handle = tensorflow::HandleFromInput(ctx, input);
+absl::StatusOr<std::shared_ptr<const OpenTable>> TableOfHandle(
+    tensorflow::OpKernelContext* ctx, const tensorflow::ResourceHandle& handle) {
   tensorflow::core::RefCountPtr<TableResource> resource;
   const absl::Status status = tensorflow::LookupResource(ctx, handle, &resource);
   if (absl::IsNotFound(status)) {
@@ -25,18 +24,24 @@ absl::StatusOr<std::shared_ptr<TableHandle>> TableOfInput(tensorflow::OpKernelCo
         "initializers), it failed, or the table was destroyed"));
   }
   if (!status.ok()) return status;
-  return resource->table();
+  return resource->open();
 }
 
-ElementType ElementTypeOf(tensorflow::DataType dtype) {
-  switch (dtype) {
-    case tensorflow::DT_HALF:
-      return ElementType::kFloat16;
-    case tensorflow::DT_BFLOAT16:
-      return ElementType::kBfloat16;
-    default:
-      return ElementType::kFloat32;
-  }
+absl::StatusOr<std::shared_ptr<TableHandle>> TableOfInput(tensorflow::OpKernelContext* ctx,
+                                                          int input) {
+  auto open = TableOfHandle(ctx, tensorflow::HandleFromInput(ctx, input));
+  if (!open.ok()) return open.status();
+  return (*open)->table;
+}
+
+absl::Status ElementTypeAttr(tensorflow::OpKernelConstruction* ctx, absl::string_view name,
+                             ElementType* type) {
+  tensorflow::DataType dtype = tensorflow::DT_FLOAT;
+  absl::Status status = ctx->GetAttr(name, &dtype);
+  *type = dtype == tensorflow::DT_HALF       ? ElementType::kFloat16
+          : dtype == tensorflow::DT_BFLOAT16 ? ElementType::kBfloat16
+                                             : ElementType::kFloat32;
+  return status;
 }
 
 }  // namespace tf_hps

@@ -11,9 +11,13 @@ namespace tf_hps {
 
 // Addresses that are reserved at once and get memory from the front as it is needed, so that what
 // lies there never moves. Reads as zeros. Not thread-safe.
+//
+// It lies in huge pages where most of one is used: lookups at random wait for the address as long
+// as for the row otherwise (26 tables of 12.8 MB, 256 keys each: 63 ns a key, 45 with huge pages).
 class AddressRange {
  public:
-  // Ranges this large get huge pages: below, a half-used one would be a good part of the whole.
+  // From here on memory comes as huge pages; below, a half-used one would be a good part of the
+  // whole, and small pages are put together when they are full.
   static constexpr size_t kHugeFrom = size_t{16} << 20;
 
   AddressRange() = default;
@@ -37,6 +41,7 @@ class AddressRange {
   uint8_t* data_ = nullptr;
   size_t reserved_ = 0;
   size_t committed_ = 0;
+  size_t huge_ = 0;  // the front that huge pages were asked for
 };
 
 }  // namespace tf_hps

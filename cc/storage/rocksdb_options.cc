@@ -14,7 +14,8 @@ RocksdbOptionsPtr MakeRocksdbOptions(const RocksdbOptions& options) {
   RocksdbTableOptionsPtr table(rocksdb_block_based_options_create());
   // Not newer, and LZ4 of the codecs: docs/formats.md.
   rocksdb_block_based_options_set_format_version(table.get(), 5);
-  // Half of the ids unknown, batch 1024: 555,000 keys/s, without the filter 234,000.
+  // Half of the ids unknown: without the filter 1.7 times slower. Ribbon, other block sizes and
+  // checksums: benchmarks/README.md, "rocksdb_options".
   rocksdb_block_based_options_set_filter_policy(
       table.get(), rocksdb_filterpolicy_create_bloom_full(kBloomBitsPerKey));
   if (options.block_cache_bytes > 0) {

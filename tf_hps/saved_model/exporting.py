@@ -11,10 +11,13 @@ import tensorflow as tf
 
 from tf_hps import _library
 from tf_hps.saved_model.config_assets import STORE_FOLDER, ConfigAsset, config_assets, tables_used
+from tf_hps.saved_model.lookup_groups import LookupGroup, group_saved_model
 from tf_hps.saved_model.store_copies import StoreCopies
 
 
-def export(served: Any, path: str | os.PathLike[str], **kwargs: Any) -> None:
+def export(
+    served: Any, path: str | os.PathLike[str], group: bool = True, **kwargs: Any
+) -> tuple[LookupGroup, ...]:
     """Exports a model as a SavedModel that carries the rows of its tables: the folder can be moved.
 
     The rows are copied into `assets.extra/hps`, only the tables and generations that the model uses, as hard
@@ -27,7 +30,12 @@ def export(served: Any, path: str | os.PathLike[str], **kwargs: Any) -> None:
     Args:
         served: A Keras model, or any `tf.Module` or trackable object that holds `tf_hps.Table`s.
         path: The new folder; an empty one may be there.
+        group: Whether lookups that do not wait for each other become one op in the SavedModel's functions,
+            also those of a subclassed model, which `swap_embeddings` cannot group. Defaults to `True`.
         **kwargs: For `keras.Model.export`, or `tf.saved_model.save` where `served` is no Keras model.
+
+    Returns:
+        What was grouped, function by function; `print` shows the names of the lookups.
 
     Example:
 
@@ -52,8 +60,10 @@ def export(served: Any, path: str | os.PathLike[str], **kwargs: Any) -> None:
             served.export(partial, **kwargs)
         else:
             tf.saved_model.save(served, partial, **kwargs)
+        groups = group_saved_model(partial) if group else ()
         _carry_stores(served, partial)
         os.rename(partial, path)
+        return groups
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -20,7 +20,8 @@ namespace tf_hps {
 
 // What a test sees of, and does to, one ModelStore. Shared by the test and the store.
 struct ModelState {
-  std::function<void()> after_find;  // runs when rows were read and before Find returns
+  std::function<void()> before_find;  // runs before anything is read
+  std::function<void()> after_find;   // runs when rows were read and before Find returns
   absl::Status find_status;
   absl::Status insert_status;
   int64_t capacity_rows = 0;
@@ -42,6 +43,7 @@ class ModelStore : public EmbeddingStore {
 
   absl::Status Find(absl::Span<const Key> keys, const RowSink& sink,
                     Pending* pending) const override {
+    if (state_->before_find) state_->before_find();
     {
       MutexLock lock(&state_->mutex);
       std::vector<Key> asked;
