@@ -30,7 +30,9 @@ def redis_server(folder: pathlib.Path, *arguments: str, **client: object) -> Ite
         ["redis-server", *ports, *where, "--save", "", *arguments], env=environment
     )
     try:
-        connected = redis.Redis(host="127.0.0.1", port=port, **client)
+        # The address, not a name: a certificate is for the one or for the other.
+        waits = {"socket_timeout": 30, "socket_connect_timeout": 30}
+        connected = redis.Redis(host="127.0.0.1", port=port, **waits, **client)
         for tries in range(500):
             try:
                 connected.ping()
