@@ -1,8 +1,11 @@
 #include "cc/storage/redis_table.h"
 
 #include <random>
+#include <set>
 #include <utility>
+#include <vector>
 
+#include "absl/log/log.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -20,6 +23,17 @@ const char* const kLoaded = "loaded";
 std::string NewLineage() {
   std::random_device random;
   return absl::StrFormat("local-%08x%08x", random(), random());
+}
+
+// Once for each deployment of servers: it may have many tables.
+void WarnOfEviction(const std::vector<RedisAddress>& servers, absl::string_view policy) {
+  static auto* const mutex = new Mutex;
+  static auto* const warned = new std::set<std::vector<RedisAddress>>;
+  MutexLock lock(mutex);
+  if (!warned->insert(servers).second) return;
+  LOG(WARNING) << "Redis at " << servers[0].ToString() << " has maxmemory-policy " << policy
+               << ", which evicts the records beside the rows too: lost ones cost a partition's "
+                  "rows. Wanted: a volatile-* policy";
 }
 
 }  // namespace
@@ -92,6 +106,9 @@ void RedisTable::ReadPolicy(RedisDeadline deadline) {
     if (!absl::StartsWith(line, name)) continue;
     MutexLock lock(&mutex_);
     maxmemory_policy_ = std::string(line.substr(name.size()));
+    if (absl::StartsWith(maxmemory_policy_, "allkeys-")) {
+      WarnOfEviction(client_->options().addresses, maxmemory_policy_);
+    }
   }
 }
 

@@ -1,5 +1,10 @@
 // Several servers that share one table in Redis: no row is ever older than what a server knows.
 // docs/redis.md has the protocol.
+#include <string>
+#include <vector>
+
+#include "absl/log/log_sink.h"
+#include "absl/log/log_sink_registry.h"
 #include "cc/common/update_stamps.h"
 #include "cc/storage/redis_layout.h"
 #include "cc/storage/redis_script.h"
@@ -9,6 +14,7 @@ namespace tf_hps {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Pair;
 
@@ -60,6 +66,32 @@ TEST_F(RedisProtocolTest, RowsHaveATimeToLiveAndHeadsDoNot) {
   absl::StrAppend(&row, ParsedHead().epoch, ":");
   AppendRedisKeyBytes(1, &row);
   EXPECT_EQ(redis_.Do({"TTL", row}), "604800");
+}
+
+class Warnings : public absl::LogSink {
+ public:
+  Warnings() { absl::AddLogSink(this); }
+  ~Warnings() override { absl::RemoveLogSink(this); }
+  void Send(const absl::LogEntry& entry) override {
+    if (entry.log_severity() == absl::LogSeverity::kWarning) {
+      texts_.emplace_back(entry.text_message());
+    }
+  }
+  const std::vector<std::string>& texts() const { return texts_; }
+
+ private:
+  std::vector<std::string> texts_;
+};
+
+TEST_F(RedisProtocolTest, APolicyThatMayEvictHeadsIsWarnedOfOnce) {
+  Warnings warnings;
+  redis_.Do({"CONFIG", "SET", "maxmemory-policy", "volatile-lfu"});
+  Server();
+  EXPECT_THAT(warnings.texts(), IsEmpty());
+  redis_.Do({"CONFIG", "SET", "maxmemory-policy", "allkeys-lru"});
+  EXPECT_EQ(Server()->Health()["maxmemory_policy"], "allkeys-lru");
+  Server();
+  EXPECT_THAT(warnings.texts(), ElementsAre(HasSubstr("has maxmemory-policy allkeys-lru")));
 }
 
 TEST_F(RedisProtocolTest, AServerThatDidNotSeeAnUpdateNeitherReadsNorPromotes) {
