@@ -1,9 +1,13 @@
 // EmbeddingStore::Find of the redis backend against a bare pipelined MGET through hiredis: the same
 // keys of the same server, one MGET a partition, all sent before the first reply is read, rows
-// copied out, replies freed. Above 1: Find is faster. Starts a redis-server of its own.
-//   redis_store_find [rows]
+// copied out, replies freed. Prints tab-separated rows; a ratio above 1: Find is faster. Starts a
+// redis-server of its own.
+//   redis_store_find [rows] [rounds, default 15]
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,7 +33,6 @@ namespace {
 constexpr int64_t kDim = 64;
 constexpr size_t kRowBytes = kDim * sizeof(float);
 constexpr int kPartitions = 16;
-constexpr int kRounds = 15;
 
 void Check(const absl::Status& status) {
   if (status.ok()) return;
@@ -42,12 +45,26 @@ double Median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+int FreePort() {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  if (bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+      getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    Check(absl::UnavailableError("no port of 127.0.0.1 is free"));
+  }
+  close(fd);
+  return ntohs(address.sin_port);
+}
+
 class Server {
  public:
-  Server() : pid_(fork()) {
+  Server() : port_(FreePort()), pid_(fork()) {
     if (pid_ == 0) {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
-      const std::string port = absl::StrCat(kPort);
+      const std::string port = absl::StrCat(port_);
       execlp("redis-server", "redis-server", "--port", port.c_str(), "--save", "", "--bind",
              "127.0.0.1", "--logfile", "/dev/null", nullptr);
       _exit(127);
@@ -56,7 +73,7 @@ class Server {
       if (tries == 500) Check(absl::UnavailableError("redis-server does not start"));
       if (context_ != nullptr) redisFree(context_);
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
-      context_ = redisConnect("127.0.0.1", kPort);
+      context_ = redisConnect("127.0.0.1", port_);
     }
   }
   ~Server() {
@@ -64,10 +81,11 @@ class Server {
     kill(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
   }
-  static constexpr int kPort = 16399;
+  int port() const { return port_; }
   redisContext* context() { return context_; }
 
  private:
+  const int port_;
   const pid_t pid_;
   redisContext* context_ = nullptr;
 };
@@ -80,10 +98,10 @@ TableSpec Spec() {
   return spec;
 }
 
-std::unique_ptr<EmbeddingStore> OpenStore() {
+std::unique_ptr<EmbeddingStore> OpenStore(int port) {
   for (const StoreBackend& backend : StoreBackends()) {
     if (backend.kind != "redis") continue;
-    auto store = backend.open(Spec(), {{"url", absl::StrCat("redis://127.0.0.1:", Server::kPort)},
+    auto store = backend.open(Spec(), {{"url", absl::StrCat("redis://127.0.0.1:", port)},
                                        {"timeout_ms", 10000},
                                        {"partitions", kPartitions}});
     Check(store.status());
@@ -142,9 +160,9 @@ size_t Ours(const EmbeddingStore& store, const std::vector<Key>& keys, uint8_t* 
   return keys.size() - pending.size();
 }
 
-void Run(int64_t rows) {
+void Run(int64_t rows, int rounds) {
   Server server;
-  const auto store = OpenStore();
+  const auto store = OpenStore(server.port());
   std::mt19937_64 random(1);
   std::vector<float> block(8192 * kDim);
   for (int64_t begin = 0; begin < rows; begin += 8192) {
@@ -161,13 +179,12 @@ void Run(int64_t rows) {
     prefixes.push_back(absl::StrCat(key, ParseRedisHead(reply->str)->epoch, ":"));
     freeReplyObject(reply);
   }
-  std::printf("%8s %12s %12s %8s %8s %8s\n", "batch", "find keys/s", "bare keys/s", "ratio",
-              "lowest", "a/a");
+  std::printf("batch\tpeer\tratio\tlowest\thighest\ta_a\tfind_keys_per_s\tbare_keys_per_s\n");
   for (const size_t batch : {32, 1024, 4096, 16384}) {
     const int repeats = static_cast<int>(std::max<size_t>(1, 16384 / batch));
     std::vector<uint8_t> out(batch * kRowBytes);
     std::vector<double> seconds[3], ratios, noise;
-    for (int round = 0; round < kRounds; ++round) {
+    for (int round = 0; round < rounds; ++round) {
       std::vector<std::vector<Key>> batches(repeats, std::vector<Key>(batch));
       for (auto& keys : batches) {
         for (Key& key : keys) key = static_cast<Key>(random() % rows);
@@ -190,9 +207,10 @@ void Run(int64_t rows) {
       noise.push_back(taken[1] / taken[2]);
     }
     const double keys = static_cast<double>(batch) * repeats;
-    std::printf("%8zu %12.0f %12.0f %8.2f %8.2f %8.2f\n", batch, keys / Median(seconds[0]),
-                keys / Median(seconds[1]), Median(ratios),
-                *std::min_element(ratios.begin(), ratios.end()), Median(noise));
+    std::printf("%zu\thiredis\t%.3f\t%.3f\t%.3f\t%.3f\t%.1f\t%.1f\n", batch, Median(ratios),
+                *std::min_element(ratios.begin(), ratios.end()),
+                *std::max_element(ratios.begin(), ratios.end()), Median(noise),
+                keys / Median(seconds[0]), keys / Median(seconds[1]));
   }
 }
 
@@ -201,6 +219,6 @@ void Run(int64_t rows) {
 
 int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
-  tf_hps::Run(argc > 1 ? std::atoll(argv[1]) : 100000);
+  tf_hps::Run(argc > 1 ? std::atoll(argv[1]) : 100000, argc > 2 ? std::atoi(argv[2]) : 15);
   return 0;
 }
