@@ -20,6 +20,7 @@ class Check:
 
     wanted: str
     function: Callable[[Any], Any]
+    shows_value: bool = True  # False: what came instead may be a secret
 
     def __call__(self, value: Any) -> Any:
         try:
@@ -81,10 +82,29 @@ def _matching(pattern: re.Pattern[str]) -> Callable[[Any], str | None]:
     return lambda value: value if isinstance(value, str) and pattern.fullmatch(value) else None
 
 
+def _redis_url(value: Any) -> str | None:
+    if not isinstance(value, str) or re.search("[@?\0]", value):
+        return None
+    urls = [url.strip() for url in value.split(",")]
+    return value if all(re.match("rediss?://[^/]", url) for url in urls) else None
+
+
 flag = Check("True or False", lambda value: value if isinstance(value, bool) else None)
 path = Check("a path", _path)
 name = Check("made of [A-Za-z0-9_.-] with / inside", _matching(_NAME))
 generation = Check("made of [a-z0-9] with - inside", _matching(_GENERATION))
+text = Check("a text", lambda value: value if isinstance(value, str) and value else None)
+variable = Check(
+    "the name of an environment variable, and does not begin with TF_HPS_",
+    _matching(re.compile("(?!TF_HPS_)[A-Za-z_][A-Za-z0-9_]*")),
+    shows_value=False,
+)
+redis_url = Check(
+    "redis://HOST[:PORT][/DATABASE] or rediss://..., without user and password (`username`, "
+    "`password_file` or `password_env`)",
+    _redis_url,
+    shows_value=False,
+)
 default_row = Check('"zeros", a list of finite float32 numbers or {"id": n}', _default_row)
 
 
@@ -96,7 +116,8 @@ def field(check: Check) -> Any:
 def check_value(label: str, check: Check, value: Any) -> Any:
     checked = check(value)
     if checked is None:
-        raise ValueError(f"`{label}` is {check.wanted}. Received: {label}={value!r}")
+        received = f"{label}={value!r}" if check.shows_value else "something else, not shown"
+        raise ValueError(f"`{label}` is {check.wanted}. Received: {received}")
     return checked
 
 

@@ -40,6 +40,64 @@ class MemoryConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class RedisConfig:
+    """The tier in Redis, which many servers may share. What is left None has its default.
+
+    Args:
+        url: `redis://HOST:PORT/DATABASE`, or `rediss://` for TLS; of a cluster any of its nodes, with
+            commas between them. Without user and password. Needed, unless it comes from `TF_HPS_CONFIG`
+            or the environment.
+        cluster: Whether the servers are a Redis Cluster. Default: False.
+        username: The ACL user. Default: Redis' default user.
+        password_file: A file that holds the password.
+        password_env: Instead, the name of an environment variable that holds it.
+        tls_ca_file: Certificates that the server's must be signed by. Default: the system's.
+        tls_cert_file: This client's certificate.
+        tls_key_file: Its private key.
+        tls_server_name: The name in the server's certificate. Default: the host of the URL.
+        connect_timeout_ms: Longest time to connect. Default: 200.
+        timeout_ms: Longest time that a lookup waits for this tier, retries included. Default: 100.
+        retries: How often what failed is tried again, while there is time. Default: 1.
+        retry_backoff_ms: Pause before the first retry, doubled for each further one. Default: 5.
+        pool_size: Idle connections kept to each server. Default: 8.
+        breaker_failures: Failures in a row after which a server is left alone. Default: 3.
+        breaker_open_ms: How long it is left alone before it is tried in the background. Default: 1000.
+        ttl_s: Seconds a row stays after it was written; 0: for ever. Default: a week, and for ever when
+            no tier below has the rows.
+        partitions: Parts of a table, each in one slot of a cluster. The first server that opens the
+            table decides. Default: 16.
+
+    Example:
+
+    >>> tf_hps.RedisConfig("redis://127.0.0.1:6379", timeout_ms=20)
+    """
+
+    url: str | None = fields.field(fields.redis_url)
+    cluster: bool | None = fields.field(fields.flag)
+    username: str | None = fields.field(fields.text)
+    password_file: str | None = fields.field(fields.path)
+    password_env: str | None = fields.field(fields.variable)
+    tls_ca_file: str | None = fields.field(fields.path)
+    tls_cert_file: str | None = fields.field(fields.path)
+    tls_key_file: str | None = fields.field(fields.path)
+    tls_server_name: str | None = fields.field(fields.text)
+    connect_timeout_ms: int | None = fields.field(fields.whole_number(1, 60000))
+    timeout_ms: int | None = fields.field(fields.whole_number(1, 60000))
+    retries: int | None = fields.field(fields.whole_number(0, 10))
+    retry_backoff_ms: int | None = fields.field(fields.whole_number(0, 10000))
+    pool_size: int | None = fields.field(fields.whole_number(1, 1024))
+    breaker_failures: int | None = fields.field(fields.whole_number(1, 1000000))
+    breaker_open_ms: int | None = fields.field(fields.whole_number(1, 3600000))
+    ttl_s: int | None = fields.field(fields.whole_number(0, 1000000000))
+    partitions: int | None = fields.field(fields.whole_number(1, 4096))
+
+    def __post_init__(self) -> None:
+        fields.check_fields(self)
+        if self.password_file is not None and self.password_env is not None:
+            raise ValueError("`password_file` and `password_env` are both given")
+
+
+@dataclasses.dataclass(frozen=True)
 class RocksdbConfig:
     """The tier on this machine's disk. What is left None has its default.
 
@@ -62,8 +120,9 @@ class RocksdbConfig:
         fields.check_fields(self)
 
 
-_SECTIONS: dict[str, type[MemoryConfig] | type[RocksdbConfig]] = {
+_SECTIONS: dict[str, type[MemoryConfig] | type[RedisConfig] | type[RocksdbConfig]] = {
     "memory": MemoryConfig,
+    "redis": RedisConfig,
     "rocksdb": RocksdbConfig,
 }
 
@@ -83,6 +142,7 @@ class TableConfig:
             `"error"`, or `"wrap_negatives"` (count from the end, as Keras).
         vocabulary_size: Ids the model was trained with. Needed unless out_of_range is default_row.
         memory: Options of the memory tier that differ for this table; False: the table does without.
+        redis: The same for the Redis tier.
         rocksdb: The same for the RocksDB tier.
 
     Example:
@@ -97,6 +157,7 @@ class TableConfig:
     out_of_range: str | None = fields.field(fields.one_of("default_row", "error", "wrap_negatives"))
     vocabulary_size: int | None = fields.field(fields.whole_number(0))
     memory: MemoryConfig | Literal[False] | None = None
+    redis: RedisConfig | Literal[False] | None = None
     rocksdb: RocksdbConfig | Literal[False] | None = None
 
     def __post_init__(self) -> None:
@@ -126,6 +187,7 @@ class Config:
     Args:
         deployment: Whose tables these are; equal names in different deployments share nothing.
         memory: The tier in this process's memory. None: there is none.
+        redis: The tier in Redis. None: there is none.
         rocksdb: The tier on this machine's disk. None: there is none.
         tables: The tables by name.
         folder: Where relative paths start. Default: the working directory. Not written.
@@ -143,6 +205,7 @@ class Config:
 
     deployment: str = "default"
     memory: MemoryConfig | None = None
+    redis: RedisConfig | None = None
     rocksdb: RocksdbConfig | None = None
     tables: Mapping[str, TableConfig] = dataclasses.field(default_factory=dict)
     folder: str | None = dataclasses.field(default=None, repr=False, compare=False, kw_only=True)
@@ -195,9 +258,9 @@ class Config:
         """The same with absolute paths: it may be saved anywhere."""
         return dataclasses.replace(
             self,
-            rocksdb=self._absolute(self.rocksdb),
+            **self._absolute(self),
             tables={
-                name: dataclasses.replace(table, rocksdb=self._absolute(table.rocksdb))
+                name: dataclasses.replace(table, **self._absolute(table))
                 for name, table in self.tables.items()
             },
         )
@@ -206,11 +269,22 @@ class Config:
         """An hps.json that says this: the file it was loaded from, else one in a temporary folder."""
         return self._file or _config_json.write_private(self.absolute().to_json())
 
-    def _absolute(self, rocksdb: Any) -> Any:
-        if not rocksdb or rocksdb.path is None or _SCHEME in rocksdb.path:
-            return rocksdb
-        path = os.path.abspath(os.path.join(self.folder or "", rocksdb.path))
-        return dataclasses.replace(rocksdb, path=path)
+    def _absolute(self, options: Any) -> dict[str, Any]:
+        """The sections of `options` with absolute paths."""
+        sections = {}
+        for section in _SECTIONS:
+            value = getattr(options, section)
+            if not value:
+                continue
+            paths = {
+                item.name: os.path.abspath(os.path.join(self.folder or "", path))
+                for item in dataclasses.fields(value)
+                if item.metadata.get("check") is fields.path
+                and (path := getattr(value, item.name)) is not None
+                and _SCHEME not in path
+            }
+            sections[section] = dataclasses.replace(value, **paths)
+        return sections
 
 
 def _check_sections(options: Any, or_false: bool) -> None:

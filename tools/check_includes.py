@@ -25,7 +25,9 @@ MAY_INCLUDE = {
 SEES_TENSORFLOW = {"kernels", "ops"}
 # Outside of ours: what any floor may include with quotes or from a folder. A header without a folder in
 # angle brackets is the standard library, the C library or a CPU's intrinsics.
-BELOW = re.compile(r"^(absl/|nlohmann/json\.hpp$|rocksdb/c\.h$|hiredis/|sys/|linux/|bits/)")
+BELOW = re.compile(
+    r"^(absl/|nlohmann/json\.hpp$|rocksdb/c\.h$|hiredis/|openssl/|sys/|linux/|bits/)"
+)
 TENSORFLOW = re.compile(r"^(tensorflow/|tsl/|xla/|unsupported/Eigen/|Eigen/)")
 # Macros that name versions, for tf_hps_build_info.
 VERSIONS = {"rocksdb/version.h", "tensorflow/core/public/release_version.h"}

@@ -4,6 +4,7 @@ The annotations in the headers say which mutex guards what; gcc ignores them. Ke
 """
 
 import concurrent.futures
+import functools
 import importlib.util
 import os
 import pathlib
@@ -39,18 +40,27 @@ def compiler() -> str:
     sys.exit("clang++ is missing: apt-get install clang, or ./run lint")
 
 
+@functools.cache
+def hiredis_include() -> str:
+    command = [sys.executable, str(ROOT / "cmake/fetch_hiredis.py")]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
 def check(path: pathlib.Path) -> str:
     # CUDA's own headers may be missing: the tests' emulation of them has all that the cache uses.
     cuda = ROOT / "tests/cc/cuda_emulation/include"
-    headers = [f"-I{ROOT}", f"-isystem{tensorflow_include()}", f"-isystem{cuda}"]
+    systems = [tensorflow_include(), hiredis_include(), cuda]
+    headers = [f"-I{ROOT}", *(f"-isystem{folder}" for folder in systems)]
     command = [compiler(), *FLAGS, *vector_flags(path), *headers]
     if (ROOT / ".deps").is_dir():
-        command.append(f"-idirafter{ROOT / '.deps/usr/include'}")
+        for folder in ("usr/include", "usr/include/x86_64-linux-gnu"):
+            command.append(f"-idirafter{ROOT / '.deps' / folder}")
     return subprocess.run([*command, str(path)], capture_output=True, text=True).stderr
 
 
 def main() -> int:
     sources = [path for floor in FLOORS for path in sorted((ROOT / "cc" / floor).glob("*.cc"))]
+    hiredis_include()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         said = "".join(pool.map(check, sources))
     print(said, end="", file=sys.stderr)

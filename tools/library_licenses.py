@@ -4,12 +4,13 @@ import importlib.metadata
 import pathlib
 import re
 import subprocess
+import sys
 from collections.abc import Iterable
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DEPS = ROOT / ".deps"
-# Headers alone: nothing of them shows in the list of libraries.
-HEADER_PACKAGES = ["nlohmann-json3-dev"]
+# Compiled in: nothing of them shows in the list of libraries.
+HEADER_PACKAGES = ["nlohmann-json3-dev", "libssl-dev"]
 
 
 def unhashed(library: str) -> str:
@@ -43,4 +44,7 @@ def licenses_of(libraries: Iterable[str]) -> dict[str, bytes]:
     files = importlib.metadata.files("pybind11") or []
     (license_file,) = (path for path in files if path.name == "LICENSE")
     texts["pybind11"] = license_file.read_binary()
+    command = [sys.executable, str(ROOT / "cmake/fetch_hiredis.py")]
+    fetched = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    texts["hiredis"] = (pathlib.Path(fetched) / "hiredis/COPYING").read_bytes()
     return texts

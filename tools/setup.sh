@@ -10,7 +10,7 @@ setup() {
   export PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=
   unset PYTHONPATH PYTHONHOME
   need_compiler
-  need_packages librocksdb-dev nlohmann-json3-dev
+  need_packages librocksdb-dev nlohmann-json3-dev libssl-dev
   make_venv
   need_python_headers
   need_requirements build "$@"

@@ -4,7 +4,10 @@
 . tools/cmake.sh
 
 setup wheel test
-need_packages libgtest-dev libgmock-dev
+need_packages libgtest-dev libgmock-dev redis-server openssl
+# Where they are unpacked; the tests find servers in PATH.
+PATH=$PATH:$deps/usr/bin
+[ ! -d "$deps/have" ] || export TF_HPS_TEST_LIBRARIES=$deps/usr/lib/x86_64-linux-gnu
 build_package cc_tests cc_benchmarks
 for flavour in address thread; do
   configure "$flavour" -DTF_HPS_TESTS=ON "-DTF_HPS_SANITIZE=$flavour"

@@ -8,13 +8,15 @@ need_unpacked_compiler() {
   mkdir -p "$deps/bin"
   # A linker script that names the static half of libc by its place under /.
   sed -i "s# /usr/lib/$arch/libc_nonshared.a# libc_nonshared.a#" "$deps/usr/lib/$arch/libc.so"
-  wrap g++ "-B$deps/usr/lib/$arch" "-L$deps/usr/lib/$arch" -idirafter "$deps/usr/include" \
-    -idirafter "$deps/usr/include/$arch"
+  for program in gcc g++; do
+    wrap $program "-B$deps/usr/lib/$arch" "-L$deps/usr/lib/$arch" -idirafter "$deps/usr/include" \
+      -idirafter "$deps/usr/include/$arch"
+  done
   for program in ar as ld nm objcopy ranlib readelf strip; do
     wrap "$program"
   done
   PATH=$deps/bin:$PATH
-  export CXX=$deps/bin/g++
+  export CC=$deps/bin/gcc CXX=$deps/bin/g++
 }
 
 # wrap PROGRAM ARGUMENT...: .deps/bin/PROGRAM, which passes the arguments before its own.

@@ -118,6 +118,30 @@ std::string Quoted(const std::string& text) {
   return absl::StrCat(absl::string_view(quoted).substr(0, end), "...\" (", text.size(), " bytes)");
 }
 
+namespace {
+
+// "?password=pw&db=1" becomes "?password=***&db=1".
+std::string MaskQuery(absl::string_view url) {
+  std::string masked;
+  size_t start = url.find('?');
+  if (start == absl::string_view::npos) return std::string(url);
+  while (start != absl::string_view::npos) {
+    const size_t end = url.find('&', start + 1);
+    const absl::string_view word = url.substr(start, end - start);
+    const size_t equals = word.find('=');
+    const std::string name = absl::AsciiStrToLower(word.substr(1, equals - 1));
+    const bool is_secret = equals != absl::string_view::npos &&
+                           (LooksLikeSecret(name) || name == "auth" || name == "pw" ||
+                            name == "pass" || name == "key" || name == "pwd");
+    if (masked.empty()) masked.assign(url.data(), start);
+    absl::StrAppend(&masked, is_secret ? word.substr(0, equals + 1) : word, is_secret ? "***" : "");
+    start = end;
+  }
+  return masked;
+}
+
+}  // namespace
+
 std::string MaskCredentials(absl::string_view text) {
   std::string masked;
   for (size_t at = text.find("://"); at != absl::string_view::npos; at = text.find("://")) {
@@ -131,6 +155,9 @@ std::string MaskCredentials(absl::string_view text) {
       masked.append("***");
       text.remove_prefix(host);
     }
+    const size_t end = std::min(text.find("://"), text.find_first_of(" \t\r\n"));
+    masked.append(MaskQuery(text.substr(0, end)));
+    text.remove_prefix(std::min(end, text.size()));
   }
   return masked.append(text.data(), text.size());
 }

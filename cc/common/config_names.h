@@ -28,7 +28,8 @@ std::string KnownNames(absl::string_view unknown, const std::vector<std::string>
 // texts cut.
 std::string Quoted(const std::string& text);
 
-// redis://user:pw@host becomes redis://***@host, wherever it occurs.
+// redis://user:pw@host becomes redis://***@host, and redis://host?password=pw becomes
+// redis://host?password=***, wherever they occur.
 std::string MaskCredentials(absl::string_view text);
 
 }  // namespace tf_hps

@@ -18,6 +18,10 @@ struct TableSpec {
   int64_t embedding_dim = 0;
   RowFormat row_format = RowFormat::kFloat32;
   int64_t rows = 0;  // as far as known when the table is opened; 0: not known
+  // Whether a tier keeps the rows when the process ends, and whether they changed there since they
+  // were loaded: then the generation no longer says which rows these are.
+  bool is_kept = false;
+  bool is_updated = false;
 
   size_t row_bytes() const { return RowBytes(row_format, embedding_dim); }
 };

@@ -60,9 +60,9 @@ absl::StatusOr<std::shared_ptr<EmbeddingTable>> EmbeddingTable::Open(TableSpec s
     table->tiers_.push_back(std::move(tier));
   }
   if (table->tiers_.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(Described(table->spec_),
-                     " has no tier: its deployment has neither a memory nor a rocksdb section"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        Described(table->spec_),
+        " has no tier: its deployment has neither a memory, a redis nor a rocksdb section"));
   }
   table->promoter_ = std::make_unique<RowPromoter>(table->spec_.row_bytes());
   if (preload && table->memory_tiers_ < table->tiers_.size()) {
@@ -153,12 +153,18 @@ absl::Status EmbeddingTable::FindInStores(absl::Span<const Key> keys, const RowS
 absl::Status EmbeddingTable::ReadStores(StoreRead* read) const {
   const RowSink sink = RawSink(read->rows.data(), spec_.row_bytes());
   Pending left = Pending::All(read->keys.size());
+  std::string failed_above;
   for (size_t t = memory_tiers_; t < tiers_.size() && !left.empty(); ++t) {
     const Pending asked = left;
     const absl::Status status = tiers_[t]->store->Find(read->keys, sink, &left);
     // A volatile tier that fails is one tier fewer. The persistent store has every row, so without
     // it nobody can say that a key is unknown.
-    if (!status.ok() && t + 1 == tiers_.size()) return status;
+    if (!status.ok() && t + 1 == tiers_.size()) {
+      return failed_above.empty()
+                 ? status
+                 : absl::Status(status.code(), absl::StrCat(status.message(), failed_above));
+    }
+    if (!status.ok()) absl::StrAppend(&failed_above, "; and before it ", status.message());
     for (size_t i = 0, still = 0; i < asked.size(); ++i) {
       if (still < left.size() && left[still] == asked[i]) {
         ++still;
@@ -259,7 +265,8 @@ absl::Status EmbeddingTable::Apply(const UpdateBatch& batch) {
     // What is below is new already: better no row here than the old one.
     store.MarkIncomplete();
     store.Erase(batch.keys).IgnoreError();
-    first_error.Update(status);
+    // A store outside of this process that missed an update knows that it did (docs/redis.md).
+    if (store.AnswersFromMemory()) first_error.Update(status);
   }
   return first_error;
 }
@@ -315,6 +322,7 @@ nlohmann::json EmbeddingTable::Stats() const {
                      {"evictions", store.evictions},
                      {"absent", store.absent},
                      {"complete", tier->store->IsComplete()}});
+    tiers.back().update(tier->store->Health());
   }
   if (preloader_ != nullptr) {
     const bool done = preloader_->done();

@@ -60,6 +60,7 @@ absl::StatusOr<TableSpec> Describe(const DeploymentConfig& deployment, const Tab
   }
   spec.deployment = deployment.deployment;
   spec.name = config.name;
+  spec.is_kept = is_kept;
   return spec;
 }
 

@@ -12,6 +12,7 @@
 #include "cc/common/key.h"
 #include "cc/common/rows.h"
 #include "cc/common/update_stamps.h"
+#include "nlohmann/json.hpp"
 
 namespace tf_hps {
 
@@ -86,7 +87,9 @@ class EmbeddingStore {
   virtual void MarkIncomplete() {}
 
   virtual StoreStats Stats() const = 0;
-  virtual absl::string_view kind() const = 0;  // "memory", "rocksdb"
+  // What only this kind of store can tell, as an object; its fields stand beside those of Stats().
+  virtual nlohmann::json Health() const { return nlohmann::json::object(); }
+  virtual absl::string_view kind() const = 0;  // "memory", "redis", "rocksdb"
 };
 
 }  // namespace tf_hps

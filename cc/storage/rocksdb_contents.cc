@@ -129,6 +129,9 @@ absl::StatusOr<RocksdbContents> ReadRocksdbContents(const std::string& path, roc
   RocksdbError error;
   rocksdb_iter_get_error(it.get(), error.out());
   if (error) return RocksdbStatus(RocksdbStoreName(path), error.text());
+  for (RocksdbTableRecord& record : contents.tables) {
+    record.is_modified = contents.modified.count(record.ModifiedKey()) > 0;
+  }
   return contents;
 }
 

@@ -207,7 +207,10 @@ absl::Status RocksdbDatabase::PutRecord(absl::string_view key, absl::string_view
 std::vector<RocksdbTableRecord> RocksdbDatabase::Tables() const {
   MutexLock lock(&mutex_);
   std::vector<RocksdbTableRecord> records;
-  for (const auto& [identity, table] : tables_) records.push_back(table->record);
+  for (const auto& [identity, table] : tables_) {
+    records.push_back(table->record);
+    records.back().is_modified = table->modified.load();
+  }
   return records;
 }
 

@@ -322,6 +322,7 @@ absl::StatusOr<TableSpec> Describe(const std::string& name, const std::string& g
   spec.embedding_dim = record->embedding_dim;
   spec.row_format = record->row_format;
   spec.rows = record->rows;
+  spec.is_updated = record->is_modified;
   return spec;
 }
 

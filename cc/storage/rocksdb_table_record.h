@@ -31,6 +31,7 @@ struct RocksdbTableRecord {
   // Of a load with rows: its first and last key.
   std::optional<std::pair<Key, Key>> ends;
   int64_t sequence = 0;
+  bool is_modified = false;  // since it was loaded; not part of the JSON
 
   size_t row_bytes() const { return RowBytes(row_format, embedding_dim); }
   std::string TableKey() const;

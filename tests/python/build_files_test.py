@@ -66,3 +66,14 @@ def test_the_version_is_written_once() -> None:
     assert version is not None
     for name in ("setup.py", "pyproject.toml", "CMakeLists.txt", "BUILD", "WORKSPACE"):
         assert f'"{version[1]}"' not in (ROOT / name).read_text(), name
+
+
+def test_both_build_files_take_the_same_hiredis() -> None:
+    fetch = (ROOT / "cmake/fetch_hiredis.py").read_text()
+    facts = dict(re.findall(r'^(VERSION|SHA256) = "([^"]+)"', fetch, re.MULTILINE))
+    workspace = (ROOT / "WORKSPACE").read_text()
+    assert f'sha256 = "{facts["SHA256"]}"' in workspace
+    assert f"/hiredis-{facts['VERSION']}.tar.gz" in workspace
+    (cmake,) = re.findall(r"set\(hiredis_sources ([^)]*)\)", CMAKE)
+    bazel = re.findall(r'"(\w+\.c)"', (ROOT / "cmake/hiredis.BUILD").read_text())
+    assert cmake.split() == bazel

@@ -24,6 +24,7 @@ def _rows(heading: str) -> dict[str, list[str]]:
     [
         ("Top level", config.Config, ["format_version"]),
         ("memory", config.MemoryConfig, []),
+        ("redis", config.RedisConfig, []),
         ("rocksdb", config.RocksdbConfig, []),
         ("A table", config.TableConfig, []),
     ],

@@ -154,7 +154,7 @@ def test_configuration_is_explained(monkeypatch):
 
 
 def test_the_schema_names_every_section():
-    assert set(core.config_schema()["sections"]) == {"memory", "rocksdb"}
+    assert set(core.config_schema()["sections"]) == {"memory", "redis", "rocksdb"}
     json.dumps(core.config_schema())
 
 

@@ -86,7 +86,7 @@ TEST_F(ConfigTest, UnknownNamesListTheKnownOnes) {
   EXPECT_THAT(Refusal(R"({"format_version": 1, "smaple": {}})").message(),
               AllOf(StartsWith(At("hps.json: unknown section \"smaple\"")),
                     HasSubstr("Did you mean \"sample\"?"),
-                    HasSubstr("memory, remote, rocksdb, sample"), HasSubstr("tables")));
+                    HasSubstr("memory, redis, remote, rocksdb, sample"), HasSubstr("tables")));
   EXPECT_THAT(
       SampleRefusal(R"({"evicton": "lru"})"),
       AllOf(HasSubstr("unknown field \"evicton\" in \"sample\". Did you mean \"eviction\"? "),
@@ -176,9 +176,9 @@ TEST_F(ConfigTest, NamesAreChecked) {
 }
 
 TEST_F(ConfigTest, ADeploymentWithoutTiersIsRefused) {
-  EXPECT_THAT(
-      Refusal(R"({"format_version": 1, "tables": {"a": {}}})").message(),
-      AllOf(HasSubstr("no tier is configured"), HasSubstr("memory, remote, rocksdb, sample")));
+  EXPECT_THAT(Refusal(R"({"format_version": 1, "tables": {"a": {}}})").message(),
+              AllOf(HasSubstr("no tier is configured"),
+                    HasSubstr("memory, redis, remote, rocksdb, sample")));
 }
 
 TEST_F(ConfigTest, TheNextGoodConfigStillLoads) {

@@ -90,6 +90,11 @@ TEST(MaskCredentialsTest, NothingOfAPasswordIsLeft) {
   EXPECT_EQ(MaskCredentials("/data/a@b"), "/data/a@b");
   EXPECT_EQ(MaskCredentials("://"), "://");
   EXPECT_EQ(MaskCredentials("a://@"), "a://***@");
+  EXPECT_EQ(MaskCredentials("redis://h/0?Password=p%40w&db=1 and more"),
+            "redis://h/0?Password=***&db=1 and more");
+  EXPECT_EQ(MaskCredentials("redis://u:p@h?db=1&auth=x&token=y,redis://h2?pw=z"),
+            "redis://***@h?db=1&auth=***&token=***://h2?pw=***");
+  EXPECT_EQ(MaskCredentials("a://h?db=1&b"), "a://h?db=1&b");
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "cc/storage/store_backend.h"
 #include "nlohmann/json.hpp"
+#include "tests/cc/storage/redis_servers.h"
 
 namespace tf_hps {
 
@@ -16,12 +17,18 @@ struct StoreKind {
   std::string name;  // of the row
   std::string kind;
   nlohmann::json (*options)(const std::string& dir);
-  bool keeps_rows;  // when it is closed
+  bool keeps_rows;       // when it is closed
+  bool is_kept = false;  // whether the rows are said to be in a tier below too
 };
 
 inline std::vector<StoreKind> StoreKinds() {
   return {
       {"memory", "memory", [](const std::string&) { return nlohmann::json::object(); }, false},
+      {"redis", "redis", [](const std::string& dir) { return SharedRedis(dir).Options(); }, true},
+      {"redis_above_a_store", "redis",
+       [](const std::string& dir) { return SharedRedis(dir).Options(); }, false, true},
+      {"redis_cluster", "redis",
+       [](const std::string& dir) { return SharedRedisCluster(dir).Options(); }, true},
       {"rocksdb", "rocksdb",
        [](const std::string& dir) {
          return nlohmann::json{{"path", dir + "/store"}};
@@ -63,6 +70,7 @@ inline absl::StatusOr<std::unique_ptr<EmbeddingStore>> OpenStore(const StoreKind
   spec.name = "movie_id";
   spec.generation = "live-0";
   spec.embedding_dim = 4;
+  spec.is_kept = kind.is_kept;
   return backend.open(spec, options);
 }
 
