@@ -17,10 +17,12 @@ PROJECT = pathlib.Path(__file__).resolve().parent.parent / "pyproject.toml"
 def requirements(extras: list[str]) -> list[str]:
     project = tomllib.loads(PROJECT.read_text())["project"]
     found = list(project["dependencies"])
-    for extra in extras:
-        for requirement in project["optional-dependencies"][extra]:
+    # Extras name other extras, which may do so again.
+    left = list(extras)
+    while left:
+        for requirement in project["optional-dependencies"][left.pop(0)]:
             if requirement.startswith(project["name"] + "["):
-                found += project["optional-dependencies"][requirement.split("[")[1].rstrip("]")]
+                left.append(requirement.split("[")[1].rstrip("]"))
             else:
                 found.append(requirement)
     return list(dict.fromkeys(found))
