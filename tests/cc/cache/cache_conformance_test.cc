@@ -1,5 +1,5 @@
 // What embedding_cache.h promises, asked of the null cache and the CUDA cache: on emulated CUDA, or
-// on a device where it is compiled for one (benchmarks/gpu/run.sh).
+// on a device where it is compiled for one.
 #include <limits>
 
 #include "tests/cc/cache/cache_verbs.h"
