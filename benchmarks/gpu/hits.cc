@@ -11,6 +11,8 @@ namespace {
 
 // Outputs of more than the L2 cache, so that a batch does not find its lines there.
 constexpr size_t kOutputRows = size_t{1} << 20;
+// Captured ones and called ones at the smallest batch, and some that the pool keeps.
+constexpr size_t kLookupsAtOnce = 40;
 
 struct Table {
   CacheOptions options;
@@ -108,16 +110,10 @@ void MeasureBatches(const Table& table, const Keys& keys, uint32_t n, const Copi
             "start the gather kernel");
     }
   };
-  look_up();  // pins the lists of misses that the captured lookups take
-  device->Wait();
-  lookups.clear();
-  const Replay captured_lookups(*device, look_up);
   std::vector<std::unique_ptr<CacheLookup>> held;  // as long as their graph
+  const Replay captured_lookups(*device, look_up);
   held.swap(lookups);
   const Replay captured_gathers(*device, gather);
-  look_up();  // the same for the calls
-  device->Wait();
-  lookups.clear();
 
   const double asked = static_cast<double>(batches) * n;
   const double moved = asked * (table.row_bytes() + table.out_bytes());
@@ -181,6 +177,9 @@ void MeasureTable(const CacheOptions& options, const std::vector<ElementType>& o
   for (ElementType out_type : out_types) {
     const Table table = {options,          out_type,       cache.get(),
                          dense.as<void>(), out.as<void>(), default_row.as<void>()};
+    PrepareLookups(cache.get(),
+                   table.Batch(key_sets.front().on_device->as<Key>(), 0, size.batches.back()),
+                   kLookupsAtOnce, device);
     for (const Keys& keys : key_sets) {
       for (uint32_t n : size.batches) {
         MeasureBatches(table, keys, n, copies, size.rounds, device);

@@ -144,6 +144,8 @@ void MeasureMisses(const BenchmarkSize& size, Device* device) {
   const DeviceArray out(device, kBatch * kDim * sizeof(float));
   const DeviceArray default_row(device, std::vector<float>(kDim));
   const CacheRows rows = {out.as<void>(), ElementType::kFloat32, default_row.as<void>()};
+  const DeviceArray keys(device, std::vector<Key>(kBatch));
+  PrepareLookups(cache.get(), {keys.as<Key>(), kBatch, rows, false}, 8, device);
   MeasureReplay(cache.get(), rows, size.miss_lookups, device);
   MeasureWalk(cache.get(), rows, size.miss_lookups, device);
 }

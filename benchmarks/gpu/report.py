@@ -7,6 +7,7 @@ OBJECTS has results.jsonl of the benchmark and tests.json of the tests, where th
 
 import datetime
 import json
+import os
 import pathlib
 import platform
 import subprocess
@@ -89,17 +90,55 @@ def float16_over_float32(hits: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+def targets(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The worst figure of each kind beside what is asked for."""
+
+    def of(what: str, figure: str, **wanted: Any) -> list[float]:
+        found = [
+            result[figure]
+            for result in results
+            if result["what"] == what
+            and figure in result
+            and all(result[name] == value for name, value in wanted.items())
+        ]
+        return [value[0] if isinstance(value, list) else value for value in found]
+
+    small = [r for dim in (16, 32, 64) for r in of("hits", "of_gather", embedding_dim=dim)]
+    wide = {"embedding_dim": 128, "row_format": "float32"}
+    rows: list[tuple[str, list[float], str, float]] = [
+        ("dim 128, of copy bandwidth", of("hits", "of_copy", **wide), ">=", 0.8),
+        ("dim 16 to 64, of a plain gather", small, ">=", 0.8),
+        ("float16 over float32", of("float16 over float32", "ratio", out="float16"), ">=", 1.7),
+        ("84 % hits, microseconds", of("misses", "microseconds"), "<=", 60),
+        ("host waits, all hits", of("replay", "host_waits"), "<=", 1),
+        ("host waits, with misses", of("misses", "host_waits"), "<=", 2),
+        ("host waits, threshold 0", of("replay", "host_waits_threshold_0"), "<=", 0),
+        ("hit rate, of exact LRU", of("policy", "of_exact_lru"), ">=", 0.98),
+    ]
+    return [
+        {
+            "target": name,
+            "worst": (min if sign == ">=" else max)(figures, default=None),
+            "asked": f"{sign} {bound}",
+            "met": bool(figures)
+            and (min(figures) >= bound if sign == ">=" else max(figures) <= bound),
+        }
+        for name, figures, sign, bound in rows
+    ]
+
+
 def main(objects: pathlib.Path, result_path: pathlib.Path, size: str) -> int:
     results = read_results(objects / "results.jsonl")
     hits = [result for result in results if result["what"] == "hits"]
     results += float16_over_float32(hits)
-    report = {
+    report: dict[str, Any] = {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "size": size,
-        "machine": platform.node(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "gpu": output_of("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"),
         "nvcc": output_of("nvcc", "--version").splitlines()[-1:],
         "tests": read_tests(objects / "tests.json"),
+        "targets": targets(results),
         "results": results,
     }
     result_path.write_text(json.dumps(report, indent=1) + "\n")
@@ -108,6 +147,14 @@ def main(objects: pathlib.Path, result_path: pathlib.Path, size: str) -> int:
         if result["what"] not in ("hits", "filled"):
             print(line_of(result))
     print_hits(hits)
+    print()
+    for target in report["targets"]:
+        print(
+            "met   " if target["met"] else "MISSED",
+            target["target"],
+            target["worst"],
+            target["asked"],
+        )
     print(f"\n{result_path}")
     return 0 if hits else 1
 

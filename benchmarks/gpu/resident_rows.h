@@ -2,6 +2,7 @@
 #define TF_HPS_BENCHMARKS_GPU_RESIDENT_ROWS_H_
 
 #include <algorithm>
+#include <memory>
 #include <numeric>
 #include <vector>
 
@@ -50,6 +51,17 @@ inline void FillRows(EmbeddingCache* cache, const CacheOptions& options, uint64_
     fill.rows = RowsView(bytes.data(), RowBytes(options.row_format, options.embedding_dim));
     fill.stamps = &read;
     Check(cache->Fill(fill, &device->memory, device->stream));
+  }
+  device->Wait();
+}
+
+// Pins memory for the misses of as many lookups under way at once, and gives each its counters: a
+// graph that allocates them itself cannot be launched twice.
+inline void PrepareLookups(EmbeddingCache* cache, const CacheBatch& largest, size_t count,
+                           Device* device) {
+  std::vector<std::unique_ptr<CacheLookup>> lookups;
+  for (size_t i = 0; i < count; ++i) {
+    lookups.push_back(Value(cache->Lookup(largest, device->stream)));
   }
   device->Wait();
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the GPU cache with nvcc, runs its tests on the device of this machine, then the benchmark; see
 # docs/gpu.md. Needs CUDA, gcc, Python, and build/gpu-deps (from pack.sh); no network, no TensorFlow.
-#   benchmarks/gpu/run.sh [--size small|full]
+#   benchmarks/gpu/run.sh [--size small|full] [--sanitize]
+# --sanitize runs the tests under compute-sanitizer's memcheck.
 # Results go to $OUT/gpu.json, or build/benchmarks/gpu.json. Ends with 1 where a test failed.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.."
@@ -12,10 +13,12 @@ die() {
 }
 
 size=full
+under=()
 while [ $# != 0 ]; do
   case $1 in
     --size) size=${2:-} && shift ;;
-    *) die "benchmarks/gpu/run.sh knows --size small|full. Received: $1" ;;
+    --sanitize) under=(compute-sanitizer --report-api-errors no --error-exitcode 1) ;;
+    *) die "benchmarks/gpu/run.sh knows --size small|full and --sanitize. Received: $1" ;;
   esac
   shift || die "--size is small or full. Received nothing"
 done
@@ -72,8 +75,9 @@ link gpu_cache "${benchmark_objects[@]}" "${cache_objects[@]}"
 [ -n "$capability" ] || die "built, but nvidia-smi names no device on this machine: nothing was run"
 
 failed=0
+rm -f "$objects/tests.json" "$objects/results.jsonl"
 echo "tests on the device ..."
-timeout 150 "$objects/cache_tests" --gtest_brief=1 "--gtest_output=json:$objects/tests.json" || failed=1
+timeout 150 "${under[@]}" "$objects/cache_tests" --gtest_brief=1 "--gtest_output=json:$objects/tests.json" || failed=1
 echo "benchmark, --size $size ..."
 timeout 270 "$objects/gpu_cache" "$size" >"$objects/results.jsonl" || failed=1
 python3 benchmarks/gpu/report.py "$objects" "$results/gpu.json" "$size" || failed=1
