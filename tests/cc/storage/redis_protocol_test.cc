@@ -70,8 +70,15 @@ TEST_F(RedisProtocolTest, RowsHaveATimeToLiveAndHeadsDoNot) {
 
 class Warnings : public absl::LogSink {
  public:
-  Warnings() { absl::AddLogSink(this); }
-  ~Warnings() override { absl::RemoveLogSink(this); }
+  // Whatever TF_CPP_MIN_LOG_LEVEL says.
+  Warnings() : min_level_(absl::MinLogLevel()) {
+    absl::SetMinLogLevel(absl::LogSeverityAtLeast::kWarning);
+    absl::AddLogSink(this);
+  }
+  ~Warnings() override {
+    absl::RemoveLogSink(this);
+    absl::SetMinLogLevel(min_level_);
+  }
   void Send(const absl::LogEntry& entry) override {
     if (entry.log_severity() == absl::LogSeverity::kWarning) {
       texts_.emplace_back(entry.text_message());
@@ -80,6 +87,7 @@ class Warnings : public absl::LogSink {
   const std::vector<std::string>& texts() const { return texts_; }
 
  private:
+  const absl::LogSeverityAtLeast min_level_;
   std::vector<std::string> texts_;
 };
 
