@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/log/globals.h"
 #include "absl/log/log_sink.h"
 #include "absl/log/log_sink_registry.h"
 #include "cc/common/update_stamps.h"
