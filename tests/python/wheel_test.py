@@ -101,10 +101,12 @@ def test_the_licence_of_every_bundled_library_is_inside(contents: zipfile.ZipFil
         if "/licenses/third_party/" in name
     }
     packages = {debian_package(unhashed(name)) for name in bundled_libraries(contents)}
-    assert packages and set(inside) == packages | {"nlohmann-json3-dev", "pybind11"}
-    for package in packages | {"nlohmann-json3-dev"}:
+    linked = {"hiredis", "libssl-dev", "nlohmann-json3-dev", "pybind11"}
+    assert packages and set(inside) == packages | linked
+    for package in packages | {"nlohmann-json3-dev", "libssl-dev"}:
         assert inside[package] == copyright_file(package).read_bytes(), package
     assert b"Wenzel Jakob" in inside["pybind11"]
+    assert b"Salvatore Sanfilippo" in inside["hiredis"]
     (own,) = (name for name in contents.namelist() if name.endswith("dist-info/licenses/LICENSE"))
     assert contents.read(own) == (ROOT / "LICENSE").read_bytes()
 
