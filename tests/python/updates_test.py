@@ -1,5 +1,6 @@
 """A trainer's commits, from tf_hps.Publisher to the lookups of tables that follow the stream."""
 
+import concurrent.futures
 import dataclasses
 import threading
 import time
@@ -113,6 +114,7 @@ def test_ops_see_all_of_a_commit_or_nothing(tmp_path, stream, tiers):
     tables = {name: tf_hps.Table(name, following(config, stream)) for name in names}
     ids = np.arange(500)
     failures: list[str] = []
+    lookups: list[float] = []
     stop = threading.Event()
 
     def look():
@@ -122,28 +124,32 @@ def test_ops_see_all_of_a_commit_or_nothing(tmp_path, stream, tiers):
             found = tf_hps.embedding_lookup_group(tables, dict.fromkeys(names, of_all))
             versions = np.unique(np.concatenate([one.numpy() for one in found.values()]))
             bags = tf_hps.embedding_lookup_sparse(
-                tables["a"], tf.RaggedTensor.from_row_lengths(ids, [250, 250]), combiner="mean"
+                tables["a"],
+                tf.RaggedTensor.from_row_lengths(ids, [250, 250]),
+                sp_weights=None,
+                combiner="mean",
             )
             summed = np.unique(bags.numpy())
             if len(versions) != 1 or len(summed) != 1 or summed[0] < versions[0] < newest:
                 failures.append(f"{versions} {summed} after {newest}")
             newest = versions[0]
+            lookups.append(newest)
 
-    readers = [threading.Thread(target=look) for _ in range(2)]
-    for reader in readers:
-        reader.start()
+    pool = concurrent.futures.ThreadPoolExecutor(2)
+    readers = [pool.submit(look) for _ in range(2)]
     with publisher(stream, *tables.values()) as trainer:
         for version in range(1, 40):
             for name in names:
                 trainer.publish(name, ids, rows(len(ids), float(version)))
             position = trainer.commit()
-            if version % 10 == 0:
-                time.sleep(0.02)
+            while len(lookups) < version and not any(reader.done() for reader in readers):
+                time.sleep(0.001)  # lookups and commits meet, however busy the machine is
     for table in tables.values():
         table.wait_until(position)
     stop.set()
     for reader in readers:
-        reader.join()
+        reader.result()
+    assert len(set(lookups)) > 2
     assert not failures, failures[:3]
     assert (tf_hps.embedding_lookup(tables["c"], ids).numpy() == 39.0).all()
 
