@@ -19,8 +19,7 @@ from tf_hps.saved_model.rewriting.report import CheckReport, RewriteReport
 from tf_hps.saved_model.rewriting.requests import MadeRequest, RequestMaker
 from tf_hps.saved_model.rewriting.run_signatures import Answer
 from tf_hps.saved_model.rewriting.warmup import warmup_requests
-from tf_hps.store import StoreReader
-from tf_hps.store.checkpoint_source import from_checkpoint
+from tf_hps.store import RowSource, StoreReader
 from tf_hps.store.compare import compare_table
 
 _RUN = "tf_hps.saved_model.rewriting.run_signatures"
@@ -32,7 +31,7 @@ class RewriteCheckError(HpsError):
 
 def check_rewrite(
     report: RewriteReport,
-    keys: Mapping[str, Sequence[str]],
+    sources: Mapping[str, Sequence[RowSource]],
     original: str,
     rewritten: str,
     store: str,
@@ -45,31 +44,30 @@ def check_rewrite(
 
     Args:
         report: Of the rewrite.
-        keys: What the checkpoint calls the variables of each table.
+        sources: What the rows of each table come from.
         original: The SavedModel that was read.
         rewritten: The new one.
         store: Where its rows are.
         same_outside: Whether ids outside of the vocabulary have kept their meaning.
     """
-    checks = [_check_rows(report, keys, original, store)]
+    checks = [_check_rows(report, sources, store)]
     requests = _requests(report, original, same_outside)
-    checks += _check_answers(requests, original, rewritten)
+    checks += check_answers(requests, original, rewritten)
     return dataclasses.replace(report, checks=tuple(checks))
 
 
 def _check_rows(
-    report: RewriteReport, keys: Mapping[str, Sequence[str]], original: str, store: str
+    report: RewriteReport, sources: Mapping[str, Sequence[RowSource]], store: str
 ) -> CheckReport:
     rows = 0
     with StoreReader(store) as reader, tempfile.TemporaryDirectory(prefix="tf_hps-") as scratch:
         for table in report.tables:
             record = reader.record(table.table, table.generation)
-            for key in keys[table.table]:
-                source = from_checkpoint(original, key)
+            for source in sources[table.table]:
                 result = compare_table(reader, record, source, os.path.join(scratch, "sort"))
                 if not result.same:
                     raise RewriteCheckError(
-                        f"table {table.table!r} differs from the variable {key!r} from row "
+                        f"table {table.table!r} differs from {source.description} from row "
                         f"{result.first_difference} on"
                     )
                 rows += result.equal
@@ -89,7 +87,7 @@ def _requests(report: RewriteReport, original: str, same_outside: bool) -> list[
     return []
 
 
-def _check_answers(requests: list[MadeRequest], original: str, rewritten: str) -> list[CheckReport]:
+def check_answers(requests: list[MadeRequest], original: str, rewritten: str) -> list[CheckReport]:
     if not requests:
         return [CheckReport("answers", None, "there is no signature of the tag `serve` to ask")]
     # Asked twice: what differs from itself cannot be compared.

@@ -9,8 +9,8 @@ from tensorflow.core.framework import types_pb2
 
 from tf_hps.saved_model.rewriting.body import Body
 from tf_hps.saved_model.rewriting.flow import Flow, Instance, Value
-from tf_hps.saved_model.rewriting.lookup_nodes import replace_lookups
-from tf_hps.saved_model.rewriting.plan import PlannedTable
+from tf_hps.saved_model.rewriting.lookup_nodes import replace_lookups, replace_stitches
+from tf_hps.saved_model.rewriting.plan import PlannedTable, Stitches
 
 # What a function's new body depends on.
 _Kinds = tuple[tuple[Any, ...] | None, ...]
@@ -26,6 +26,7 @@ class FunctionCopies:
         first: The instances that keep their names.
         left: The instances that are not rewritten.
         tables: The tables by the nodes of their variables.
+        stitches: Lookups in partitioned variables.
     """
 
     def __init__(
@@ -34,8 +35,10 @@ class FunctionCopies:
         first: Iterable[Instance],
         left: Iterable[Instance],
         tables: Mapping[str, PlannedTable],
+        stitches: Stitches,
     ) -> None:
         self._tables = tables
+        self._stitches = stitches
         self._left = set(map(id, left))
         self._names: dict[tuple[str, _Kinds], str] = {}
         self._instances: dict[tuple[str, _Kinds], Instance] = {}
@@ -62,6 +65,7 @@ class FunctionCopies:
             function.signature.name = self.name(instance)
             copy = Body(function)
             self._retype(function, instance)
+            replace_stitches(copy, self._stitches.get(id(instance), ()), self._tables)
             replace_lookups(copy, instance, self._tables, self.name)
             written.append(function)
         kept = [f for f in library.function if f.signature.name not in replaced]
@@ -88,7 +92,9 @@ class FunctionCopies:
         table = None if value is None else self._tables.get(value.variable)
         if value is None or table is None:
             return None
-        return (value.rows, value.casts, table.row_format, table.variable.shape)
+        kind = (value.rows, value.casts, table.row_format, table.variable.shape)
+        part = table.nodes.index(value.variable) if table.parts else 0
+        return (*kind, len(table.parts), part, table.strategy)
 
     def _retype(self, function: Any, instance: Instance) -> None:
         """Where rows came in or went out, the table's handle does."""
@@ -97,6 +103,8 @@ class FunctionCopies:
             if value is not None and value.rows and value.variable in self._tables:
                 signature.input_arg[i].type = types_pb2.DT_RESOURCE
                 function.arg_attr.pop(i, None)
+                if "_input_shapes" in function.attr:
+                    function.attr["_input_shapes"].list.shape[i].Clear()
         for i, value in enumerate(instance.returned()):
             if value is not None and value.rows and value.variable in self._tables:
                 signature.output_arg[i].type = types_pb2.DT_RESOURCE

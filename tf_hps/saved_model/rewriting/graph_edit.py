@@ -13,12 +13,12 @@ from tensorflow.python.framework import op_def_registry
 from tf_hps import ops
 from tf_hps.saved_model.rewriting import table_nodes
 from tf_hps.saved_model.rewriting.function_copies import FunctionCopies
-from tf_hps.saved_model.rewriting.lookup_nodes import replace_lookups
+from tf_hps.saved_model.rewriting.lookup_nodes import replace_lookups, replace_stitches
 from tf_hps.saved_model.rewriting.objects import Objects
 from tf_hps.saved_model.rewriting.plan import GraphPlan, PlannedTable
 from tf_hps.saved_model.rewriting.saving_nodes import drop_from_saving
 
-SharedName = Callable[[PlannedTable], str]
+SharedName = Callable[[PlannedTable, str], str]
 
 
 def edit_graph(
@@ -31,7 +31,7 @@ def edit_graph(
         plan: What becomes a table.
         objects: Its objects. Those of the checkpoint are changed too.
         config_file: The name of the configuration among the assets.
-        shared_name: The name of a table's handle.
+        shared_name: The name of the handle of a table in the place of a variable's node.
     """
     tables = plan.table_of()
     variables = {*tables, *(variable.node for variable in plan.dropped)}
@@ -39,15 +39,16 @@ def edit_graph(
     library = meta_graph.graph_def.library
     for instance in plan.saving:
         drop_from_saving(instance.body, instance, variables, keys, ())
-    copies = FunctionCopies(plan.flow, plan.roots.functions, plan.saving, tables)
+    copies = FunctionCopies(plan.flow, plan.roots.functions, plan.saving, tables, plan.stitches)
     copies.rewrite(library)
     body = plan.flow.graph.body
     gone = drop_from_saving(body, plan.flow.graph, variables, keys, plan.roots.live)
+    replace_stitches(body, plan.stitches[id(plan.flow.graph)], tables)
     live = [name for name in plan.roots.live if name in body.nodes]
     replace_lookups(body, plan.flow.graph, tables, copies.name, live)
     path, asset = table_nodes.add_config_asset(meta_graph, body, config_file)
     for node, table in tables.items():
-        table_nodes.make_handle(body.nodes[node], shared_name(table))
+        table_nodes.make_handle(body.nodes[node], shared_name(table, node))
     handles = [(table, node) for node, table in tables.items() if _is_read(body, node)]
     table_nodes.add_initializers(meta_graph, body, path, handles)
     table_nodes.drop_from_collections(meta_graph, gone, variables)
@@ -65,15 +66,16 @@ def _edit_objects(
     objects: Objects, plan: GraphPlan, library: Any, asset: int, shared_name: SharedName
 ) -> None:
     tables = plan.table_of()
-    numbers = {number: tables[node] for number, node in plan.roots.nodes.items() if node in tables}
+    numbers = {number: node for number, node in plan.roots.nodes.items() if node in tables}
     unread = {variable.node for variable in plan.dropped}
     dropped = [number for number, node in plan.roots.nodes.items() if node in unread]
     objects.forget({*numbers, *dropped})
     config = objects.add_asset(asset)
-    for number, table in numbers.items():
+    for number, node in numbers.items():
+        table = tables[node]
         functions = {}
         for name, function, captured, dtype in (
-            ("_create_resource", _creator(shared_name(table)), (), types_pb2.DT_RESOURCE),
+            ("_create_resource", _creator(shared_name(table, node)), (), types_pb2.DT_RESOURCE),
             ("_initialize", _initializer(table.name), (number, config), types_pb2.DT_INT32),
             ("_destroy_resource", _destroyer(), (number,), types_pb2.DT_INT32),
         ):

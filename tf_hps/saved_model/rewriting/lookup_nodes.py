@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from tf_hps.saved_model.rewriting.flow import (
     first_passed,
     name_functions,
 )
+from tf_hps.saved_model.rewriting.partitions import Stitch
 from tf_hps.saved_model.rewriting.plan import PlannedTable
 
 # Attributes that hold the type of each thing that a call takes and gives, and where the list begins.
@@ -76,11 +77,40 @@ def replace_lookups(
         elif node.op in SHAPES:
             dtype = attribute(node, "out_type").type or types_pb2.DT_INT32
             set_constant(node, np.array(table.variable.shape, tf.as_dtype(dtype).as_numpy_dtype))
-        elif node.op not in HANDLES:
+        elif node.op not in (*HANDLES, "HpsLookup"):
             output = {"ReadVariableOp": "value", "Cast": "y"}.get(node.op, "output")
             _hand_on(node)
             renamed[body.text(node.name, output)] = body.text(node.name, "output")
     body.rename_outputs({old: new for old, new in renamed.items() if old != new})
+
+
+def replace_stitches(
+    body: Body, stitches: Iterable[Stitch], tables: Mapping[str, PlannedTable]
+) -> None:
+    """Lookups in all parts of a variable become one, where their rows were put together."""
+    for stitch in stitches:
+        table = tables.get(stitch.partitioned.parts[0])
+        if table is None or not table.parts:
+            continue
+        node = body.nodes[stitch.node]
+        lookups = [body.nodes[name] for name in stitch.lookups]
+        handle = body.data_inputs(lookups[0])[0]
+        control = [t for n in (node, *lookups) for t in n.input if t.startswith("^")]
+        ids_type = lookups[0].attr["Tindices"].type
+        gone = set(stitch.lookups)
+        for text in body.data_inputs(node):
+            other = body.nodes.get(body.tensor(text)[0])
+            while other is not None and other.op == "Identity" and other.name not in gone:
+                gone.add(other.name)
+                other = body.nodes.get(body.tensor(other.input[0])[0])
+        node.op = "HpsLookup"
+        node.input[:] = [handle, stitch.ids, *dict.fromkeys(control)]
+        node.attr.clear()
+        node.attr["Tids"].type = ids_type
+        node.attr["embedding_dim"].i = table.embedding_dim
+        node.attr["dtype"].type = table.variable.dtype.as_datatype_enum
+        body.remove(gone)
+        body.rename_outputs({body.text(node.name, "merged"): body.text(node.name, "rows")})
 
 
 def _hand_on(node: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tf_hps.saved_model.rewriting.plan import UNREAD, GraphPlan
+from tf_hps.saved_model.rewriting.plan import UNREAD, GraphPlan, PlannedTable
 from tf_hps.saved_model.rewriting.report import KeptReport, RewriteReport, TableReport
 from tf_hps.saved_model.rewriting.variables import Variable
 
@@ -25,11 +25,11 @@ def make_report(path: str, plans: Sequence[GraphPlan], out_of_range: str) -> Rew
             variable = table.variable
             tables[table.name] = TableReport(
                 table=table.name,
-                variable=variable.name,
+                variable=_name(table),
                 rows=table.rows,
                 embedding_dim=table.embedding_dim,
                 row_format=table.row_format,
-                bytes=variable.bytes,
+                bytes=table.bytes,
                 lookups=len(table.uses),
                 dropped_bytes=sum(copy.bytes for copy in table.copies),
             )
@@ -37,7 +37,7 @@ def make_report(path: str, plans: Sequence[GraphPlan], out_of_range: str) -> Rew
         dropped.update({variable.key: variable for variable in plan.dropped})
         for entry in plan.kept:
             variable = entry.variable
-            kept[variable.key or variable.node] = KeptReport(
+            kept[f"{variable.key or variable.node} {variable.slice}"] = KeptReport(
                 variable=variable.name,
                 shape=variable.shape,
                 dtype=str(variable.dtype.name),
@@ -73,3 +73,9 @@ def make_report(path: str, plans: Sequence[GraphPlan], out_of_range: str) -> Rew
         bytes_after=after,
         notes=tuple(notes),
     )
+
+
+def _name(table: PlannedTable) -> str:
+    if not table.parts:
+        return table.variable.name
+    return f"{table.variable.name} and {len(table.parts) - 1} more ({table.strategy})"

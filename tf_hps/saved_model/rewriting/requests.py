@@ -16,7 +16,6 @@ from tf_hps.saved_model.rewriting.run_signatures import Request, tensors
 _BATCH = 8  # Rows of a request, where the signature leaves it open.
 _LENGTH = 5  # Of its other open dimensions.
 _WORDS = 200  # Taken of each vocabulary.
-_PARSERS = ("ParseExampleV2", "ParseExample")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +66,7 @@ class RequestMaker:
     def _inputs(
         self, signature: Any, random: np.random.Generator, low: int, high: int
     ) -> dict[str, Any]:
-        inputs = {}
+        inputs: dict[str, Any] = {}
         for key, info in sorted(signature.inputs.items()):
             names = tensors(info)
             dtype = tf.as_dtype(info.dtype)

@@ -13,12 +13,11 @@ from tf_hps.saved_model.config_assets import STORE_FOLDER
 from tf_hps.saved_model.lookup_groups import group_saved_model
 from tf_hps.saved_model.rewriting.check import check_rewrite
 from tf_hps.saved_model.rewriting.graph_edit import edit_graph
-from tf_hps.saved_model.rewriting.plan import GraphPlan, PlannedTable, plan_graph
+from tf_hps.saved_model.rewriting.plan import GraphPlan, PlannedTable, agreed, plan_graph
 from tf_hps.saved_model.rewriting.plan_report import make_report
 from tf_hps.saved_model.rewriting.report import RewriteReport
 from tf_hps.saved_model.rewriting.source_model import SourceModel
 from tf_hps.store import StoreWriter
-from tf_hps.store.checkpoint_source import from_checkpoint
 
 _OUT_OF_RANGE = ("error", "default_row", "wrap_negatives")
 
@@ -82,10 +81,12 @@ def rewrite(
             f"`out_of_range` is one of {_OUT_OF_RANGE}. Received: out_of_range={out_of_range!r}"
         )
     source = SourceModel(os.path.abspath(os.fspath(saved_model_dir)))
-    plans = [
-        plan_graph(meta_graph, source.checkpoint, source.objects(meta_graph), min_rows, drop_unread)
-        for meta_graph in source.proto.meta_graphs
-    ]
+    plans = agreed(
+        [
+            plan_graph(graph, source.checkpoint, source.objects(graph), min_rows, drop_unread)
+            for graph in source.proto.meta_graphs
+        ]
+    )
     report = make_report(source.path, plans, out_of_range)
     if dry_run:
         return report
@@ -114,9 +115,9 @@ def rewrite(
             output, os.fspath(store or os.path.join(output, inside)), generations, groups
         )
         if check:
-            keys = {table.name: table.keys for table in _tables(plans)}
+            sources = {table.name: source.rows(table) for table in _tables(plans)}
             same_outside = out_of_range == "error"
-            report = check_rewrite(report, keys, source.path, partial, rows.path, same_outside)
+            report = check_rewrite(report, sources, source.path, partial, rows.path, same_outside)
         os.rename(partial, output)
     except BaseException:
         rows.undo()
@@ -140,7 +141,7 @@ class _Rows:
         generations: dict[str, str] = {}
         with StoreWriter(self.path) as writer:
             for table in _tables(plans):
-                rows = from_checkpoint(self._source.path, table.variable.key)
+                rows = self._source.rows(table)[0]
                 with Progress(table.name) as progress:
                     generation = writer.write_table(table.name, rows, table.row_format, progress)
                 generations[table.name] = generation
@@ -202,9 +203,12 @@ def _write_model(
         if not plan.tables:
             continue
 
-        def shared_name(table: PlannedTable) -> str:
-            # With the generation: loaders of TensorFlow 1 graphs keep a handle's name as it is.
-            return f"tf_hps/{config.deployment}/{table.name}/{config.tables[table.name].generation}"
+        def shared_name(table: PlannedTable, node: str) -> str:
+            # With the generation: loaders of TensorFlow 1 graphs keep a handle's name as it is. One
+            # for each variable: who lets go of a handle destroys what has its name.
+            generation = config.tables[table.name].generation
+            number = table.nodes.index(node)
+            return f"tf_hps/{config.deployment}/{table.name}/{generation}/{number}"
 
         edit_graph(meta_graph, plan, source.objects(meta_graph), file_name, shared_name)
         dropped |= plan.dropped_keys

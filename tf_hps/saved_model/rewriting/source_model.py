@@ -10,8 +10,12 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
 
 from tf_hps.saved_model.rewriting.objects import CHECKPOINT_KEY, Objects
+from tf_hps.saved_model.rewriting.plan import PlannedTable
 from tf_hps.store.checkpoint_bundle import CheckpointBundle
 from tf_hps.store.checkpoint_copy import copy_checkpoint, read_string
+from tf_hps.store.checkpoint_source import from_checkpoint
+from tf_hps.store.partitioned_source import ConcatenatedSource, PartitionedSource
+from tf_hps.store.sources import RowSource
 
 _GRAPH = "saved_model.pb"
 _VARIABLES = "variables"
@@ -52,6 +56,15 @@ class SourceModel:
 
     def objects(self, meta_graph: Any) -> Objects:
         return Objects(meta_graph.object_graph_def, self._checkpointed)
+
+    def rows(self, table: PlannedTable) -> list[RowSource]:
+        """What a table's rows come from, and whatever else holds the same rows."""
+        assert self.checkpoint is not None
+        if not table.parts:
+            return [from_checkpoint(self._prefix, key) for key in table.keys]
+        if table.strategy == "mod":
+            return [PartitionedSource(self.checkpoint, table.keys)]
+        return [ConcatenatedSource([from_checkpoint(self._prefix, key) for key in table.keys])]
 
     def copy_files(self, target: str) -> None:
         """Copies everything beside the graph and the checkpoint into a new folder."""
