@@ -51,7 +51,7 @@ def test_a_keras_3_export_is_rewritten_checked_and_movable(tmp_path):
     # Keras lets negative ids count from the end, in the graph: as before.
     ends = [np.array([-1], np.int32), np.array([-2])]
     np.testing.assert_array_equal(loaded.serve(ends), model(ends))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="vocabulary"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="50 is not in"):
         loaded.serve([np.array([50], np.int32), np.array([0])])
     config = json.loads((tmp_path / "moved/assets/hps.json").read_text())
     assert config["rocksdb"] == {"path": "../assets.extra/hps", "read_only": True}
@@ -72,8 +72,7 @@ def test_every_shape_of_graph(tmp_path):
         with pytest.raises(tf.errors.InvalidArgumentError):
             loaded(np.array(bad))
     assert list(kept_values(tmp_path / "out")) == ["_CHECKPOINTABLE_OBJECT_GRAPH", "weights"]
-    # What was loaded is a SavedModel's root like any other.
-    assert np.array(loaded.weights).shape == (4, 3)
+    assert loaded.weights.shape == (4, 3)
 
 
 def test_a_subclassed_keras_model_saved_by_tensorflow(tmp_path):
@@ -199,7 +198,7 @@ def test_a_shared_store_and_another_meaning_of_unknown_ids(tmp_path):
     assert report.store == str(tmp_path / "store") and not (tmp_path / "2/assets.extra").exists()
     assert any("get the default row now" in note for note in report.notes)
     with StoreReader(tmp_path / "store") as reader:
-        assert [record.name for record in reader.tables()] == ["users", "tiny"]
+        assert {record.name for record in reader.tables()} == {"users", "tiny"}
     loaded = tf_hps.load(tmp_path / "2")
     assert loaded(np.array([99]))["scores"].shape == (1, 3)
 

@@ -1,5 +1,6 @@
 """Copies a TensorFlow checkpoint without some of its variables, which are never read."""
 
+import io
 import os
 from collections.abc import Collection, Mapping
 from typing import BinaryIO
@@ -8,12 +9,13 @@ from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import tensor_bundle_pb2
 
 from tf_hps.store.crc32c import crc32c, masked
-from tf_hps.store.leveldb_table import read_table
+from tf_hps.store.leveldb_table import read_table, read_varint
 from tf_hps.store.leveldb_table_writer import write_table, write_varint
 
 _HEADER_KEY = b""
 _SLICE_PREFIX = b"\0"
 _CHUNK = 16 << 20
+_CHECKSUM_BYTES = 4  # Of a string's length, before the string.
 
 
 def read_string(prefix: str, name: str) -> bytes | None:
@@ -24,20 +26,13 @@ def read_string(prefix: str, name: str) -> bytes | None:
         return None
     if entry.dtype != types_pb2.DT_STRING or entry.shape.dim:
         raise ValueError(f"{prefix}: {name} is no string")
-    with open(_shard_path(prefix, entry.shard_id, shards), "rb") as file:
-        file.seek(entry.offset)
-        data = file.read(entry.size)
-    length = 0
-    at = 0
-    while True:
-        byte = data[at]
-        length |= (byte & 0x7F) << (7 * at)
-        at += 1
-        if byte < 0x80:
-            break
-    if len(data) != at + 4 + length:
-        raise ValueError(f"{prefix}: {name} is cut short")
-    return data[at + 4 :]
+    buffer = io.BytesIO()
+    _copy(_shard_path(prefix, entry.shard_id, shards), name.encode(), entry, buffer)
+    data = buffer.getvalue()
+    length, start = read_varint(data, 0)
+    if len(data) != start + _CHECKSUM_BYTES + length:
+        raise ValueError(f"{prefix}: {name} has {len(data)} bytes, and a length of {length}")
+    return data[start + _CHECKSUM_BYTES :]
 
 
 def copy_checkpoint(

@@ -22,7 +22,7 @@ from tf_hps.saved_model.rewriting.warmup import warmup_requests
 from tf_hps.store import RowSource, StoreReader
 from tf_hps.store.compare import compare_table
 
-_RUN = "tf_hps.saved_model.rewriting.run_signatures"
+_RUN = os.path.join(os.path.dirname(__file__), "run_signatures.py")
 
 
 class RewriteCheckError(HpsError):
@@ -93,7 +93,7 @@ def check_answers(requests: list[MadeRequest], original: str, rewritten: str) ->
     # Asked twice: what differs from itself cannot be compared.
     asked = [request.request for request in requests] * 2
     before = _answers(original, asked)
-    after = _answers(rewritten, asked)
+    after = _answers(rewritten, asked, "tables")
     reports = []
     for i, made in enumerate(requests):
         first, second = before[i], before[i + len(requests)]
@@ -121,13 +121,13 @@ def check_answers(requests: list[MadeRequest], original: str, rewritten: str) ->
     return reports
 
 
-def _answers(saved_model: str, requests: list[Any]) -> list[Answer]:
+def _answers(saved_model: str, requests: list[Any], *tables: str) -> list[Answer]:
     with tempfile.TemporaryDirectory(prefix="tf_hps-") as folder:
         files = [os.path.join(folder, name) for name in ("requests", "answers")]
         with open(files[0], "wb") as file:
             pickle.dump(requests, file)
         done = subprocess.run(
-            [sys.executable, "-m", _RUN, saved_model, *files],
+            [sys.executable, _RUN, saved_model, *files, *tables],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             capture_output=True,
             text=True,

@@ -66,6 +66,8 @@ class Objects:
         node = self.saved.nodes[number]
         node.Clear()
         node.resource.device = ""
+        # Functions hold the handle alone: a table that nothing holds would be destroyed after a load.
+        self.saved.nodes[_ROOT].children.add(node_id=number, local_name=f"_hps_table_{number}")
         node.children.add(node_id=asset, local_name="config")
         for name, function in functions.items():
             node.children.add(node_id=function, local_name=name)

@@ -1,9 +1,10 @@
 """Answers requests as a server would, in a process of its own.
 
-    python -m tf_hps.saved_model.rewriting.run_signatures SAVED_MODEL REQUESTS ANSWERS
+    python run_signatures.py SAVED_MODEL REQUESTS ANSWERS [tables]
 
-Both files are pickles: of a list of (signature, inputs by tensor name), and of a list of answers by output.
-An error is an answer too: the name of its class.
+Run as a file, not as a module: the package around it imports Keras, which takes longer than the answers. Both
+files are pickles: of a list of (signature, inputs by tensor name), and of a list of answers by output. An
+error is an answer too: the name of its class. `tables`: the model looks rows up in tables.
 """
 
 from __future__ import annotations
@@ -18,13 +19,12 @@ Request = tuple[str, dict[str, Any]]
 Answer = dict[str, Any] | str
 
 
-def main(saved_model: str, requests: str, answers: str) -> None:
+def main(saved_model: str, requests: str, answers: str, tables: str = "") -> None:
     import tensorflow as tf
 
-    from tf_hps import _library
-    from tf_hps.saved_model.config_assets import tables_used
+    if tables:
+        from tf_hps import _library
 
-    if tables_used(saved_model):
         _library.load_ops()
     with open(requests, "rb") as file:
         asked: list[Request] = pickle.load(file)
@@ -35,7 +35,7 @@ def main(saved_model: str, requests: str, answers: str) -> None:
     with open(answers, "wb") as file:
         pickle.dump(answered, file)
     # The functions that objects offer load too.
-    if tables_used(saved_model):
+    if tables:
         tf.saved_model.load(saved_model)
 
 
