@@ -10,7 +10,7 @@
 #include "absl/status/status.h"
 #include "cc/common/mutex.h"
 #include "cc/common/table_spec.h"
-#include "cc/storage/redis_client.h"
+#include "cc/redis/redis_client.h"
 #include "cc/storage/redis_layout.h"
 
 namespace tf_hps {

@@ -132,6 +132,7 @@ absl::Status RedisUpdate::Send(const std::vector<Part>& parts) {
       requests[i].slot = partition.slot;
       requests[i].command = RedisWriteCommand(PartOfWrite(partition, part, begin, end));
       requests[i].reader = &readers[i];
+      requests[i].script = RedisWriteScript();
     }
     table_.client().Run(&requests, table_.client().NewDeadline());
     for (size_t i = 0; i < sent.size(); ++i) {

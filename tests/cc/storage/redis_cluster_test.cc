@@ -1,7 +1,7 @@
 // A Redis Cluster of three: routing, a slot that migrates, a node that is lost and replaced.
 #include <map>
 
-#include "cc/storage/redis_client.h"
+#include "cc/redis/redis_client.h"
 #include "cc/storage/redis_layout.h"
 #include "tests/cc/storage/redis_stores.h"
 

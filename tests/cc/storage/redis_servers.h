@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "cc/storage/redis_connection.h"
+#include "cc/redis/redis_connection.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "tests/cc/storage/temp_dir.h"
