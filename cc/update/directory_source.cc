@@ -63,6 +63,13 @@ class DirectorySource : public UpdateSource {
     return numbers->newest == 0 ? "" : NameOf(numbers->newest);
   }
 
+  absl::StatusOr<int64_t> CommitsAfter(const std::string& position) override {
+    absl::StatusOr<Numbers> numbers = List(0);
+    if (!numbers.ok()) return numbers.status();
+    const uint64_t last = NumberOf(position);
+    return static_cast<int64_t>(numbers->newest > last ? numbers->newest - last : 0);
+  }
+
  private:
   struct Numbers {
     uint64_t first_after = 0;  // the least above the one asked for; 0: none
