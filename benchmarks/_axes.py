@@ -92,3 +92,10 @@ def draw_ids(distribution: str, rows: int, count: int, seed: int = 1) -> np.ndar
     weights = np.cumsum(np.arange(1, rows + 1, dtype=np.float64) ** -exponent)
     ranks = np.searchsorted(weights, random.random(count) * weights[-1])
     return np.random.default_rng(0).permutation(rows)[np.minimum(ranks, rows - 1)]
+
+
+def fresh_ids(rows: int, distribution: str, batch: int, lookups: int) -> list[np.ndarray]:
+    """FRESH_IDS ids or a few more: arrays [lookups, batch], one for each call of a chain."""
+    inputs = max(1, FRESH_IDS // (lookups * batch))
+    ids = draw_ids(distribution, rows, inputs * lookups * batch)
+    return list(ids.reshape(inputs, lookups, batch))

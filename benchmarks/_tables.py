@@ -1,23 +1,13 @@
 """Tables of the benchmarks: dense variables and memory stores with the same rows."""
 
-import itertools
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 import tf_hps
-
-THREADS = 2
-
-
-def use_two_threads() -> None:
-    tf.config.threading.set_inter_op_parallelism_threads(THREADS)
-    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
 
 
 def dense(rows: int, embedding_dim: int) -> tf.Variable:
@@ -49,30 +39,3 @@ def print_memory(table: tf_hps.Table) -> None:
             f"memory store: {spec['rows']:,} rows of {table.embedding_dim} {table.row_format}, "
             f"{spec['bytes'] / expected:.3f} times their bytes"
         )
-
-
-def chain(
-    lookup: Callable[[tf.Tensor], tf.Tensor], behind: Callable[[tf.Tensor], tf.Tensor] | None = None
-) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A tf.function that looks ids[0], ids[1], ... up, one after the other.
-
-    The call of the function, tens of microseconds, falls on all of them. One element of each result is
-    read, so that nothing is pruned; `behind` stands between.
-    """
-
-    @tf.function
-    def run(ids: tf.Tensor) -> tf.Tensor:
-        seen: list[tf.Tensor] = []
-        for one in tf.unstack(ids):
-            with tf.control_dependencies(seen[-1:]):
-                rows = lookup(one)
-                seen.append((rows if behind is None else behind(rows))[0, 0])
-        return tf.stack(seen)
-
-    return run
-
-
-def in_turn(run: Callable[[tf.Tensor], object], inputs: list[tf.Tensor]) -> Callable[[], object]:
-    """Calls `run` with the first input, then with the next, and so on in a circle."""
-    following = itertools.cycle(inputs)
-    return lambda: run(next(following))

@@ -7,8 +7,8 @@ the hands of swap_embeddings.
 import tempfile
 
 import _axes
+import _chains
 import _measure
-import _tables
 import keras
 import numpy as np
 import tensorflow as tf
@@ -22,7 +22,7 @@ CHAIN = 10
 
 def main() -> None:
     axes = _axes.arguments(__doc__)
-    _tables.use_two_threads()
+    _chains.use_two_threads()
     report = _measure.Report("group_lookup", f"HpsGroupLookup of {len(axes.group)} tables")
     inputs = [keras.Input((), dtype="int64", name=f"f{i}") for i in range(len(axes.group))]
     layers = [keras.layers.Embedding(r, DIM, name=f"e{i}") for i, r in enumerate(axes.group)]
@@ -68,7 +68,7 @@ def compare(report, axes, case, batches, layers, tables, model, served, apart):
                     seen = [run(tf.unstack(ids))[0, 0]]
             return seen
 
-        return _tables.in_turn(chain, batches)
+        return _chains.in_turn(chain, batches)
 
     def dense_rows(ids):
         found = zip(layers, ids, strict=True)

@@ -1,6 +1,7 @@
 """HpsLookup against TensorFlow's own key-value tables."""
 
 import _axes
+import _chains
 import _measure
 import _tables
 import numpy as np
@@ -11,7 +12,7 @@ import tf_hps
 
 def main() -> None:
     axes = _axes.arguments(__doc__)
-    _tables.use_two_threads()
+    _chains.use_two_threads()
     report = _measure.Report("hash_tables", "HpsLookup, float32 rows in memory")
     variable = _tables.dense(axes.rows, axes.embedding_dim)
     table = _tables.in_memory(variable)
@@ -37,17 +38,17 @@ def main() -> None:
             inputs = max(1, _axes.FRESH_IDS // (lookups * batch))
             ids = _axes.draw_ids(distribution, axes.rows, inputs * lookups * batch)
             ids = [tf.constant(one) for one in ids.reshape(inputs, lookups, batch)]
-            hps = _tables.chain(lambda one: tf_hps.embedding_lookup(table, one))
+            hps = _chains.chain(lambda one: tf_hps.embedding_lookup(table, one))
             peers = {
-                "Mutable": _tables.chain(mutable.lookup),
-                "Dense": _tables.chain(dense.lookup),
+                "Mutable": _chains.chain(mutable.lookup),
+                "Dense": _chains.chain(dense.lookup),
             }
             for peer in peers.values():
                 np.testing.assert_array_equal(peer(ids[0]), hps(ids[0]))
             report.compare(
                 {"ids": distribution, "batch": batch},
-                _tables.in_turn(hps, ids),
-                {name: _tables.in_turn(peer, ids) for name, peer in peers.items()},
+                _chains.in_turn(hps, ids),
+                {name: _chains.in_turn(peer, ids) for name, peer in peers.items()},
                 axes.rounds,
                 max(1, 65536 // batch // lookups),
                 lookups * batch,

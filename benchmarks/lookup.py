@@ -6,6 +6,7 @@ Rows are float32, on both sides; "with matmul" puts a product with a 64 x 16 mat
 import gc
 
 import _axes
+import _chains
 import _measure
 import _tables
 import tensorflow as tf
@@ -15,7 +16,7 @@ import tf_hps
 
 def main() -> None:
     axes = _axes.arguments(__doc__)
-    _tables.use_two_threads()
+    _chains.use_two_threads()
     report = _measure.Report("lookup", "HpsLookup, float32 rows in memory")
     for rows, embedding_dim in axes.tables:
         variable = _tables.dense(rows, embedding_dim)
@@ -28,9 +29,7 @@ def main() -> None:
             for batch in axes.batches:
                 # More short ones, for the call of a function costs as much as some of them.
                 lookups = 64 if batch <= 1024 else 8
-                inputs = max(1, _axes.FRESH_IDS // (lookups * batch))
-                ids = _axes.draw_ids(distribution, rows, inputs * lookups * batch)
-                ids = [tf.constant(one) for one in ids.reshape(inputs, lookups, batch)]
+                ids = _axes.fresh_ids(rows, distribution, batch, lookups)
                 for behind in (None, weights):
                     compare(report, axes, variable, value, table, distribution, ids, behind)
         del variable, value, table
@@ -40,14 +39,14 @@ def main() -> None:
 
 def compare(report, axes, variable, value, table, distribution, ids, weights):
     behind = None if weights is None else lambda found: tf.matmul(found, weights)
-    dense = _tables.chain(lambda one: tf.nn.embedding_lookup(variable, one), behind)
-    hps = _tables.chain(lambda one: tf_hps.embedding_lookup(table, one), behind)
+    dense = _chains.chain(lambda one: tf.nn.embedding_lookup(variable, one), behind)
+    hps = _chains.chain(lambda one: tf_hps.embedding_lookup(table, one), behind)
     tf.debugging.assert_equal(dense(ids[0]), hps(ids[0]))
-    peers = {"tf.nn": _tables.in_turn(dense, ids)}
+    peers = {"tf.nn": _chains.in_turn(dense, ids)}
     if behind is None:
         # What Keras makes of an Embedding: a gather from the variable's value.
-        gather = _tables.chain(lambda one: tf.gather(value, one))
-        peers["tf.gather"] = _tables.in_turn(gather, ids)
+        gather = _chains.chain(lambda one: tf.gather(value, one))
+        peers["tf.gather"] = _chains.in_turn(gather, ids)
     lookups, batch = ids[0].shape
     case = {
         "rows": f"{variable.shape[0] // 1000}k x {variable.shape[1]}",
@@ -57,7 +56,7 @@ def compare(report, axes, variable, value, table, distribution, ids, weights):
     }
     report.compare(
         case,
-        _tables.in_turn(hps, ids),
+        _chains.in_turn(hps, ids),
         peers,
         axes.rounds,
         max(1, 300_000 // (lookups * batch)),

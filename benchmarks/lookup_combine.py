@@ -1,6 +1,7 @@
 """tf_hps.embedding_lookup_sparse against tf.nn's: bags of 20 ids, combined by their mean."""
 
 import _axes
+import _chains
 import _measure
 import _tables
 import numpy as np
@@ -13,7 +14,7 @@ IDS = 20
 
 def main() -> None:
     axes = _axes.arguments(__doc__)
-    _tables.use_two_threads()
+    _chains.use_two_threads()
     report = _measure.Report("lookup_combine", "tf_hps.embedding_lookup_sparse, mean of 20 ids")
     variable = _tables.dense(axes.rows, axes.embedding_dim)
     table = _tables.in_memory(variable)
