@@ -126,8 +126,10 @@ def _answers(saved_model: str, requests: list[Any], *tables: str) -> list[Answer
         files = [os.path.join(folder, name) for name in ("requests", "answers")]
         with open(files[0], "wb") as file:
             pickle.dump(requests, file)
+        with open(_RUN, encoding="utf-8") as file:
+            program = file.read()
         done = subprocess.run(
-            [sys.executable, _RUN, saved_model, *files, *tables],
+            [sys.executable, "-c", program, saved_model, *files, *tables],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             capture_output=True,
             text=True,
