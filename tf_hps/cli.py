@@ -5,9 +5,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tf_hps.commands import config, inspect, load, rewrite, verify
+from tf_hps.commands import config, inspect, load, rewrite, rollback, snapshot, verify
 
-_COMMANDS = (load, rewrite, inspect, verify, config)
+_COMMANDS = (load, rewrite, inspect, verify, snapshot, rollback, config)
 
 # What a user can have done wrong. Anything else is a mistake of ours and shows its traceback.
 _USER_ERRORS = (OSError, ValueError, RuntimeError, ImportError)
