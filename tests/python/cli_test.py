@@ -130,7 +130,9 @@ def test_python_m_tf_hps_is_the_same_command_without_tensorflow(files):
     assert "| tensorflow" not in done.stderr and "rocksdict" in done.stderr
 
 
-@pytest.mark.parametrize("command", [(), ("load",), ("inspect",), ("verify",), ("config",)])
+@pytest.mark.parametrize(
+    "command", [(), ("load",), ("rewrite",), ("inspect",), ("verify",), ("config",)]
+)
 def test_help_is_there_for_every_command(capsys, command):
     with pytest.raises(SystemExit) as exited:
         main([*command, "--help"])

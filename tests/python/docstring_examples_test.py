@@ -21,6 +21,7 @@ DOCUMENTED = [
     tf_hps.restore_embeddings,
     tf_hps.export,
     tf_hps.load,
+    tf_hps.saved_model.rewrite,
 ]
 
 

@@ -1,12 +1,24 @@
 """SavedModels of TensorFlow 1 whose variables become tables."""
 
+import pickle
+
 import numpy as np
 import pytest
 import tensorflow as tf
-from rewrite_models import example, save_v1, signature_answer, v1_feature_columns, v1_lookup
+from rewrite_models import (
+    example,
+    save_v1,
+    signature_answer,
+    v1,
+    v1_feature_columns,
+    v1_lookup,
+)
 
 import tf_hps
 from tf_hps.saved_model import rewrite
+from tf_hps.saved_model.rewriting import run_signatures
+from tf_hps.saved_model.rewriting.requests import RequestMaker
+from tf_hps.saved_model.rewriting.source_model import SourceModel
 
 
 @pytest.mark.parametrize("use_resource", [True, False], ids=["resource", "ref"])
@@ -55,3 +67,28 @@ def test_feature_columns_of_an_estimator(tmp_path):
     before = signature_answer(tmp_path / "in", examples=asked)
     after = signature_answer(tmp_path / "out", examples=asked)
     np.testing.assert_array_equal(before["rating"], after["rating"])
+
+
+def test_requests_are_made_of_the_features_that_a_graph_parses(tmp_path):
+    (tmp_path / "words.txt").write_text("red\ngreen\nblue\n")
+    save_v1(tmp_path / "in", v1_feature_columns(tmp_path / "words.txt"))
+    source = SourceModel(str(tmp_path / "in"))
+    maker = RequestMaker(source.proto.meta_graphs[0], [50, 5, 90], source.path)
+    made, without = maker.requests()
+    assert without == {} and len(made) == 2
+    (tmp_path / "requests").write_bytes(pickle.dumps([request.request for request in made]))
+    run_signatures.main(source.path, str(tmp_path / "requests"), str(tmp_path / "answers"))
+    answers = pickle.loads((tmp_path / "answers").read_bytes())
+    assert [answer["rating"][0].shape for answer in answers] == [(8, 1), (8, 1)]
+
+
+def test_an_input_that_nobody_can_make_up_is_named(tmp_path):
+    def build():
+        ids, complex_one = v1.placeholder(tf.int32, [None]), v1.placeholder(tf.complex64, [])
+        items = v1.get_variable("items", [40, 4])
+        return {"ids": ids, "c": complex_one}, {"found": tf.gather(items, ids)}
+
+    save_v1(tmp_path / "in", build)
+    source = SourceModel(str(tmp_path / "in"))
+    made, without = RequestMaker(source.proto.meta_graphs[0], [40], source.path).requests()
+    assert made == [] and without == {"serving_default": "an input is of type complex64"}

@@ -44,6 +44,11 @@ bit; the input is only read.""",
         help="leave out variables that no function reads, e.g. an optimizer's state",
     )
     parser.add_argument(
+        "--fold_lookups",
+        action="store_true",
+        help="store rows under words and numbers themselves, and leave their vocabularies out",
+    )
+    parser.add_argument(
         "--no_group", action="store_true", help="leave each lookup an op of its own"
     )
     parser.add_argument(
@@ -69,6 +74,7 @@ def _run(options: argparse.Namespace) -> int:
         min_rows=options.min_rows,
         out_of_range=options.out_of_range,
         drop_unread=options.drop_unread,
+        fold_lookups=options.fold_lookups,
         group=not options.no_group,
         check=not options.no_check,
         dry_run=options.dry_run,

@@ -51,7 +51,8 @@ def check_rewrite(
         same_outside: Whether ids outside of the vocabulary have kept their meaning.
     """
     checks = [_check_rows(report, sources, store)]
-    requests = _requests(report, original, same_outside)
+    requests, without = _requests(report, original, same_outside)
+    checks += [CheckReport(name, None, f"not asked: {why}") for name, why in without.items()]
     checks += check_answers(requests, original, rewritten)
     return dataclasses.replace(report, checks=tuple(checks))
 
@@ -74,17 +75,20 @@ def _check_rows(
     return CheckReport("rows", True, f"{rows:,} rows are equal")
 
 
-def _requests(report: RewriteReport, original: str, same_outside: bool) -> list[MadeRequest]:
+def _requests(
+    report: RewriteReport, original: str, same_outside: bool
+) -> tuple[list[MadeRequest], dict[str, str]]:
     with open(os.path.join(original, "saved_model.pb"), "rb") as file:
         proto = saved_model_pb2.SavedModel.FromString(file.read())
     sizes = [table.rows for table in report.tables]
     sizes += [kept.shape[0] for kept in report.left if kept.shape]
     for meta_graph in proto.meta_graphs:
         if "serve" in meta_graph.meta_info_def.tags:
-            made = RequestMaker(meta_graph, sizes, original).requests()
+            made, without = RequestMaker(meta_graph, sizes, original).requests()
             made += warmup_requests(meta_graph, original)
-            return [request for request in made if same_outside or not request.is_outside]
-    return []
+            kept = [request for request in made if same_outside or not request.is_outside]
+            return kept, without
+    return [], {}
 
 
 def check_answers(requests: list[MadeRequest], original: str, rewritten: str) -> list[CheckReport]:
@@ -126,8 +130,10 @@ def _answers(saved_model: str, requests: list[Any], *tables: str) -> list[Answer
         files = [os.path.join(folder, name) for name in ("requests", "answers")]
         with open(files[0], "wb") as file:
             pickle.dump(requests, file)
+        with open(_RUN, encoding="utf-8") as file:
+            program = file.read()
         done = subprocess.run(
-            [sys.executable, _RUN, saved_model, *files, *tables],
+            [sys.executable, "-c", program, saved_model, *files, *tables],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             capture_output=True,
             text=True,

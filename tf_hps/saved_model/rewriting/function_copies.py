@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tensorflow.core.framework import types_pb2
 
 from tf_hps.saved_model.rewriting.body import Body
 from tf_hps.saved_model.rewriting.flow import Flow, Instance, Value
+from tf_hps.saved_model.rewriting.fold_nodes import fold_lookups
 from tf_hps.saved_model.rewriting.lookup_nodes import replace_lookups, replace_stitches
 from tf_hps.saved_model.rewriting.plan import PlannedTable, Stitches
+from tf_hps.saved_model.rewriting.vocabularies import FoldedLookup
 
 # What a function's new body depends on.
 _Kinds = tuple[tuple[Any, ...] | None, ...]
@@ -27,6 +29,10 @@ class FunctionCopies:
         left: The instances that are not rewritten.
         tables: The tables by the nodes of their variables.
         stitches: Lookups in partitioned variables.
+        folded: Lookups whose vocabularies go, by the ids of instances.
+
+    Attributes:
+        gone: The functions, by their former names, and nodes that went with vocabularies.
     """
 
     def __init__(
@@ -36,7 +42,10 @@ class FunctionCopies:
         left: Iterable[Instance],
         tables: Mapping[str, PlannedTable],
         stitches: Stitches,
+        folded: Mapping[int, Sequence[FoldedLookup]],
     ) -> None:
+        self._folded = folded
+        self.gone: set[tuple[str, str]] = set()
         self._tables = tables
         self._stitches = stitches
         self._left = set(map(id, left))
@@ -66,6 +75,8 @@ class FunctionCopies:
             copy = Body(function)
             self._retype(function, instance)
             replace_stitches(copy, self._stitches.get(id(instance), ()), self._tables)
+            folded = fold_lookups(copy, self._folded.get(id(instance), ()))
+            self.gone |= {(instance.body.name, name) for name in folded}
             replace_lookups(copy, instance, self._tables, self.name)
             written.append(function)
         kept = [f for f in library.function if f.signature.name not in replaced]
@@ -94,7 +105,7 @@ class FunctionCopies:
             return None
         kind = (value.rows, value.casts, table.row_format, table.variable.shape)
         part = table.nodes.index(value.variable) if table.parts else 0
-        return (*kind, len(table.parts), part, table.strategy)
+        return (*kind, len(table.parts), part, table.strategy, table.name if table.folding else "")
 
     def _retype(self, function: Any, instance: Instance) -> None:
         """Where rows came in or went out, the table's handle does."""

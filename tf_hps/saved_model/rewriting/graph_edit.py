@@ -12,6 +12,7 @@ from tensorflow.python.framework import op_def_registry
 
 from tf_hps import ops
 from tf_hps.saved_model.rewriting import table_nodes
+from tf_hps.saved_model.rewriting.fold_nodes import empty_hash_tables, fold_lookups
 from tf_hps.saved_model.rewriting.function_copies import FunctionCopies
 from tf_hps.saved_model.rewriting.lookup_nodes import replace_lookups, replace_stitches
 from tf_hps.saved_model.rewriting.objects import Objects
@@ -39,11 +40,16 @@ def edit_graph(
     library = meta_graph.graph_def.library
     for instance in plan.saving:
         drop_from_saving(instance.body, instance, variables, keys, ())
-    copies = FunctionCopies(plan.flow, plan.roots.functions, plan.saving, tables, plan.stitches)
+    copies = FunctionCopies(
+        plan.flow, plan.roots.functions, plan.saving, tables, plan.stitches, plan.fold.lookups
+    )
     copies.rewrite(library)
     body = plan.flow.graph.body
     gone = drop_from_saving(body, plan.flow.graph, variables, keys, plan.roots.live)
     replace_stitches(body, plan.stitches[id(plan.flow.graph)], tables)
+    folded = fold_lookups(body, plan.fold.lookups.get(id(plan.flow.graph), ()), plan.roots.outputs)
+    asked_no_more = copies.gone | {("", name) for name in folded}
+    gone |= empty_hash_tables(body, library, objects, plan.fold.hash_tables, asked_no_more)
     live = [name for name in plan.roots.live if name in body.nodes]
     replace_lookups(body, plan.flow.graph, tables, copies.name, live)
     path, asset = table_nodes.add_config_asset(meta_graph, body, config_file)

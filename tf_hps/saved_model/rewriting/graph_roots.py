@@ -55,6 +55,11 @@ class GraphRoots:
         """The functions that objects offer."""
         return list(self._roots)
 
+    @property
+    def outputs(self) -> set[str]:
+        """The nodes that signatures hand out."""
+        return set(map(_node, self._outputs))
+
     def visit_objects(self, variables: Mapping[str, Variable], keys: Mapping[int, str]) -> None:
         """Follows variables through the functions of a SavedModel's objects.
 

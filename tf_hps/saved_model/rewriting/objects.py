@@ -72,6 +72,34 @@ class Objects:
         for name, function in functions.items():
             node.children.add(node_id=function, local_name=name)
 
+    def replace_function(self, name: str, new: str) -> set[int]:
+        """Puts a function that captures nothing in the place of another; what that one captured."""
+        if name not in self.saved.concrete_functions:
+            return set()
+        old = self.saved.concrete_functions[name]
+        function = self.saved.concrete_functions[new]
+        function.CopyFrom(old)
+        del function.bound_inputs[:]
+        captured = set(old.bound_inputs)
+        del self.saved.concrete_functions[name]
+        for node in self.saved.nodes:
+            kind = node.WhichOneof("kind")
+            if kind == "function":
+                names = [new if n == name else n for n in node.function.concrete_functions]
+                node.function.concrete_functions[:] = names
+            elif kind == "bare_concrete_function":
+                bare = node.bare_concrete_function
+                if bare.concrete_function_name == name:
+                    bare.concrete_function_name = new
+            elif kind == "captured_tensor":
+                captured_by = node.captured_tensor
+                if captured_by.concrete_function == name:
+                    captured_by.concrete_function = new
+        return captured
+
+    def is_captured(self, number: int) -> bool:
+        return any(number in f.bound_inputs for f in self.saved.concrete_functions.values())
+
     def make_nothing(self, number: int) -> None:
         """Makes an object one without anything."""
         node = self.saved.nodes[number]

@@ -8,10 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tf_hps.saved_model.rewriting.flow import Flow, Instance, Use
+from tf_hps.saved_model.rewriting.fold_plan import NOTHING, FoldPlan, plan_folding
 from tf_hps.saved_model.rewriting.graph_roots import GraphRoots
 from tf_hps.saved_model.rewriting.objects import Objects
+from tf_hps.saved_model.rewriting.origins import Origins
 from tf_hps.saved_model.rewriting.partitions import Partitioned, Stitch, find_stitches
 from tf_hps.saved_model.rewriting.variables import Variable, find_variables, readable
+from tf_hps.saved_model.rewriting.vocabularies import Folding
 from tf_hps.store.checkpoint_bundle import CheckpointBundle
 
 UNREAD = "nothing reads it"
@@ -32,6 +35,7 @@ class PlannedTable:
     copies: tuple[Variable, ...] = ()
     parts: tuple[Variable, ...] = ()  # All of a partitioned variable; `variable` is the first.
     strategy: str = ""  # How their rows take turns; see Partitioned.
+    folding: Folding | None = None  # Its keys, where they are not the numbers of rows.
 
     @property
     def rows(self) -> int:
@@ -87,6 +91,7 @@ class GraphPlan:
         kept: Those that stay.
         stitches: The lookups in partitioned variables.
         dropped: Those that just go: nothing reads them, or an optimizer kept them beside a table's rows.
+        fold: The vocabularies that go.
     """
 
     flow: Flow
@@ -96,6 +101,7 @@ class GraphPlan:
     kept: tuple[KeptVariable, ...]
     stitches: Stitches
     dropped: tuple[Variable, ...]
+    fold: FoldPlan
 
     @property
     def dropped_keys(self) -> set[str]:
@@ -114,6 +120,7 @@ def plan_graph(
     objects: Objects,
     min_rows: int,
     drop_unread: bool,
+    fold_lookups: bool,
 ) -> GraphPlan:
     """Looks at a meta graph and changes nothing.
 
@@ -123,6 +130,7 @@ def plan_graph(
         objects: Its objects.
         min_rows: Variables with fewer rows stay.
         drop_unread: Whether variables go that no function reads.
+        fold_lookups: Whether vocabularies go that only feed tables.
     """
     flow = Flow(meta_graph.graph_def)
     roots = GraphRoots(meta_graph, flow)
@@ -155,9 +163,13 @@ def plan_graph(
     originals = {number for number, node in roots.nodes.items() if node in moved}
     slots = {roots.nodes.get(number) for number in objects.slots(originals)}
     dropped = [v for v in unread if v.node not in moved and (drop_unread or v.node in slots)]
+    folded = _folded(flow, roots, saving, objects, tables) if fold_lookups else NOTHING
+    tables = [dataclasses.replace(t, folding=folded.foldings.get(t.name)) for t in tables]
     gone = {*moved, *(variable.node for variable in dropped)}
     kept = [k for k in kept if k.variable.node not in gone]
-    return GraphPlan(flow, roots, saving, tuple(tables), tuple(kept), stitches, tuple(dropped))
+    return GraphPlan(
+        flow, roots, saving, tuple(tables), tuple(kept), stitches, tuple(dropped), folded
+    )
 
 
 def agreed(plans: Sequence[GraphPlan]) -> list[GraphPlan]:
@@ -199,6 +211,20 @@ def _stitches(
     left_out = set(map(id, saving))
     instances = [i for i in (flow.graph, *flow.instances()) if id(i) not in left_out]
     return {id(instance): find_stitches(instance, rows) for instance in instances}
+
+
+def _folded(
+    flow: Flow,
+    roots: GraphRoots,
+    saving: Iterable[Instance],
+    objects: Objects,
+    tables: Iterable[PlannedTable],
+) -> FoldPlan:
+    left_out = set(map(id, saving))
+    instances = [i for i in (flow.graph, *flow.instances()) if id(i) not in left_out]
+    origins = Origins(flow, objects.saved)
+    wanted = {table.name: (table.nodes, table.rows) for table in tables if not table.parts}
+    return plan_folding(instances, roots.live, origins, wanted)
 
 
 def _partitioned(

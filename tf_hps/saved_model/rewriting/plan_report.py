@@ -31,9 +31,17 @@ def make_report(path: str, plans: Sequence[GraphPlan], out_of_range: str) -> Rew
                 row_format=table.row_format,
                 bytes=table.bytes,
                 lookups=len(table.uses),
+                keys=0 if table.folding is None else len(table.folding.keys),
                 dropped_bytes=sum(copy.bytes for copy in table.copies),
             )
             dropped.update({copy.key: copy for copy in table.copies})
+        notes += [
+            f"{table.name}: rows are stored under the {len(table.folding.keys):,} keys of its vocabulary, which "
+            "goes"
+            for table in plan.tables
+            if table.folding is not None
+        ]
+        notes += [f"{name}: no vocabulary goes: {why}" for name, why in plan.fold.stay.items()]
         dropped.update({variable.key: variable for variable in plan.dropped})
         for entry in plan.kept:
             variable = entry.variable

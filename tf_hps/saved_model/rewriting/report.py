@@ -20,6 +20,7 @@ class TableReport:
     row_format: str
     bytes: int
     lookups: int
+    keys: int  # Known to a vocabulary that went; 0 where none did.
     dropped_bytes: int  # Copies that nothing read, and what an optimizer kept beside the variable.
     generation: str = ""
 

@@ -18,6 +18,10 @@ _LENGTH = 5  # Of its other open dimensions.
 _WORDS = 200  # Taken of each vocabulary.
 
 
+class CannotMake(Exception):
+    """Why there are no requests for a signature."""
+
+
 @dataclasses.dataclass(frozen=True)
 class MadeRequest:
     """A request, and what it tries; `is_outside`: ids that may be outside of a vocabulary."""
@@ -44,20 +48,28 @@ class RequestMaker:
         self._graph = meta_graph.graph_def
         self._parsed = self._find_parser()
 
-    def requests(self) -> list[MadeRequest]:
-        made = []
+    def requests(self) -> tuple[list[MadeRequest], dict[str, str]]:
+        """Requests, and why other signatures have none, by their names."""
+        made: list[MadeRequest] = []
+        without: dict[str, str] = {}
         for name, signature in sorted(self._signatures.items()):
             if not signature.inputs or name.startswith("__saved_model"):
                 continue
-            for seed in (1, 2):
-                random = np.random.default_rng(seed)
-                request = (name, self._inputs(signature, random, 0, self._ids))
-                made.append(MadeRequest(f"{name}, ids below {self._ids}", request))
-            if self._has_ids(signature):
-                for what, id_ in (("-1", -1), (f"{self._outside}", self._outside)):
-                    random = np.random.default_rng(3)
-                    request = (name, self._inputs(signature, random, id_, id_ + 1))
-                    made.append(MadeRequest(f"{name}, all ids {what}", request, True))
+            try:
+                made += self._of_signature(name, signature)
+            except CannotMake as error:
+                without[name] = str(error)
+        return made, without
+
+    def _of_signature(self, name: str, signature: Any) -> list[MadeRequest]:
+        made = []
+        for seed in (1, 2):
+            random = np.random.default_rng(seed)
+            request = (name, self._inputs(signature, random, 0, self._ids))
+            made.append(MadeRequest(f"{name}, ids below {self._ids}", request))
+        for id_ in (-1, self._outside) if self._has_ids(signature) else ():
+            request = (name, self._inputs(signature, np.random.default_rng(3), id_, id_ + 1))
+            made.append(MadeRequest(f"{name}, all ids {id_}", request, True))
         return made
 
     def _has_ids(self, signature: Any) -> bool:
@@ -81,7 +93,7 @@ class RequestMaker:
             elif len(names) == 1:
                 inputs[names[0]] = self._values(dtype, shape, random, low, high)
             else:
-                raise NotImplementedError(f"the input {key!r} is a composite tensor")
+                raise CannotMake(f"the input {key!r} is a composite tensor")
         return inputs
 
     def _values(
@@ -100,6 +112,8 @@ class RequestMaker:
             return random.integers(0, 2, shape).astype(bool)
         if dtype.is_integer:
             return random.integers(low, high, shape).astype(dtype.as_numpy_dtype)
+        if not dtype.is_floating:
+            raise CannotMake(f"an input is of type {dtype.name}")
         return random.normal(size=shape).astype(dtype.as_numpy_dtype)
 
     def _find_parser(self) -> dict[str, tuple[tf.DType, int]] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from tf_hps.config import Config, MemoryConfig, RocksdbConfig, TableConfig
 from tf_hps.progress import Progress
@@ -17,6 +17,7 @@ from tf_hps.saved_model.rewriting.plan import GraphPlan, PlannedTable, agreed, p
 from tf_hps.saved_model.rewriting.plan_report import make_report
 from tf_hps.saved_model.rewriting.report import RewriteReport
 from tf_hps.saved_model.rewriting.source_model import SourceModel
+from tf_hps.saved_model.rewriting.vocabularies import UNKNOWN
 from tf_hps.store import StoreWriter
 
 _OUT_OF_RANGE = ("error", "default_row", "wrap_negatives")
@@ -32,6 +33,7 @@ def rewrite(
     memory: MemoryConfig | Literal[False] | None = None,
     out_of_range: str = "error",
     drop_unread: bool = False,
+    fold_lookups: bool = False,
     group: bool = True,
     check: bool = True,
     dry_run: bool = False,
@@ -59,6 +61,9 @@ def rewrite(
             `"wrap_negatives"`. Defaults to `"error"`.
         drop_unread: Whether variables go that no function reads, an optimizer's state for instance. What
             belongs to a table's rows always goes. Defaults to `False`.
+        fold_lookups: Whether vocabularies go that only feed tables: rows are stored under the keys themselves,
+            words under their 64-bit fingerprints, and unknown keys get the row that they had as the default
+            row. Defaults to `False`.
         group: Whether lookups that do not wait for each other become one op. Defaults to `True`.
         check: Whether the result is compared with the original before it appears. Defaults to `True`.
         dry_run: Whether to only look, and write nothing. Defaults to `False`.
@@ -83,7 +88,9 @@ def rewrite(
     source = SourceModel(os.path.abspath(os.fspath(saved_model_dir)))
     plans = agreed(
         [
-            plan_graph(graph, source.checkpoint, source.objects(graph), min_rows, drop_unread)
+            plan_graph(
+                graph, source.checkpoint, source.objects(graph), min_rows, drop_unread, fold_lookups
+            )
             for graph in source.proto.meta_graphs
         ]
     )
@@ -182,12 +189,18 @@ def _config(
                 generation=generations[table.name],
                 embedding_dim=table.embedding_dim,
                 row_format=table.row_format,
-                out_of_range=out_of_range,
-                vocabulary_size=table.rows,
+                **_meaning(table, out_of_range),
             )
             for table in _tables(plans)
         },
     )
+
+
+def _meaning(table: PlannedTable, out_of_range: str) -> dict[str, Any]:
+    """What ids get that have no row."""
+    if table.folding is not None:
+        return {"out_of_range": "default_row", "default_row": {"id": UNKNOWN}}
+    return {"out_of_range": out_of_range, "vocabulary_size": table.rows}
 
 
 def _write_model(

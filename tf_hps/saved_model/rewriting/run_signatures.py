@@ -1,9 +1,9 @@
 """Answers requests as a server would, in a process of its own.
 
-    python run_signatures.py SAVED_MODEL REQUESTS ANSWERS [tables]
+    python -c "$(cat run_signatures.py)" SAVED_MODEL REQUESTS ANSWERS [tables]
 
-Run as a file, not as a module: the package around it imports Keras, which takes longer than the answers. Both
-files are pickles: of a list of (signature, inputs by tensor name), and of a list of answers by output. An
+Not run as a module: the package around it imports Keras, which takes longer than the answers. Nor as a file:
+the modules beside it would be in the way of others with their names. Both files are pickles: of a list of (signature, inputs by tensor name), and of a list of answers by output. An
 error is an answer too: the name of its class. `tables`: the model looks rows up in tables.
 """
 

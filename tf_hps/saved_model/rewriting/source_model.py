@@ -6,14 +6,17 @@ import os
 import shutil
 from typing import Any
 
+import numpy as np
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
 
 from tf_hps.saved_model.rewriting.objects import CHECKPOINT_KEY, Objects
 from tf_hps.saved_model.rewriting.plan import PlannedTable
+from tf_hps.saved_model.rewriting.vocabularies import UNKNOWN
 from tf_hps.store.checkpoint_bundle import CheckpointBundle
 from tf_hps.store.checkpoint_copy import copy_checkpoint, read_string
 from tf_hps.store.checkpoint_source import from_checkpoint
+from tf_hps.store.keyed_source import KeyedSource
 from tf_hps.store.partitioned_source import ConcatenatedSource, PartitionedSource
 from tf_hps.store.sources import RowSource
 
@@ -61,7 +64,13 @@ class SourceModel:
         """What a table's rows come from, and whatever else holds the same rows."""
         assert self.checkpoint is not None
         if not table.parts:
-            return [from_checkpoint(self._prefix, key) for key in table.keys]
+            rows = [from_checkpoint(self._prefix, key) for key in table.keys]
+            folding = table.folding
+            if folding is None:
+                return rows
+            keys = np.append(folding.keys, UNKNOWN)
+            old = np.append(folding.rows, folding.unknown_row)
+            return [KeyedSource(source, keys, old) for source in rows]
         if table.strategy == "mod":
             return [PartitionedSource(self.checkpoint, table.keys)]
         return [ConcatenatedSource([from_checkpoint(self._prefix, key) for key in table.keys])]

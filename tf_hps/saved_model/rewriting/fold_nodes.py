@@ -1,0 +1,137 @@
+"""Lookups by keys instead of by what a vocabulary makes of them: the nodes of one body."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework import types_pb2
+
+from tf_hps.saved_model.rewriting.body import Body, set_constant
+from tf_hps.saved_model.rewriting.fold_plan import HashTable
+from tf_hps.saved_model.rewriting.objects import Objects
+from tf_hps.saved_model.rewriting.vocabularies import FIND, FoldedLookup
+
+
+def fold_lookups(
+    body: Body, lookups: Iterable[FoldedLookup], outputs: Iterable[str] = ()
+) -> set[str]:
+    """Lets lookups take keys; returns the names of the nodes that nobody needs any more, which go.
+
+    `outputs`: nodes that are read from outside.
+    """
+    between: set[str] = set()
+    keys: dict[str, str] = {}
+    for lookup in lookups:
+        between |= lookup.between
+        if lookup.keys not in keys:
+            (find,) = (body.nodes[n] for n in lookup.between if body.nodes[n].op == FIND)
+            keys[lookup.keys] = _stored_keys(body, find, lookup.keys)
+        node = body.nodes[lookup.node]
+        node.input[1] = keys[lookup.keys]
+        node.attr["Tindices"].type = types_pb2.DT_INT64
+    gone: set[str] = set()
+    between -= set(outputs)
+    while True:
+        read = {body.tensor(t)[0] for n in body if n.name not in gone for t in body.data_inputs(n)}
+        read |= {body.tensor(text)[0] for text in body.returned().values()}
+        unread = between - gone - read
+        if not unread:
+            break
+        gone |= unread
+    body.remove(gone)
+    return gone
+
+
+def _stored_keys(body: Body, find: Any, keys: str) -> str:
+    """Adds what computes the keys as they are stored; see stored_keys in vocabularies.py."""
+    dtype, device = find.attr["Tin"].type, find.device
+
+    def add(name: str, op: str, inputs: list[str], **types: int) -> Any:
+        node = body.add(f"{find.name}/{name}", op, inputs, device)
+        for key, value in types.items():
+            node.attr[key].type = value
+        return node
+
+    if dtype == types_pb2.DT_INT64:
+        return keys
+    if dtype != types_pb2.DT_STRING:
+        cast = add("keys", "Cast", [keys], SrcT=dtype, DstT=types_pb2.DT_INT64)
+        return body.text(cast.name, "y")
+    line, method = add("line", "Const", []), add("method", "Const", [])
+    set_constant(line, np.array([-1], np.int32))
+    set_constant(method, b"farmhash64")
+    int32 = types_pb2.DT_INT32
+    lined = add("words", "Reshape", [keys, body.text(line.name, "output")], T=dtype, Tshape=int32)
+    inputs = [body.text(lined.name, "output"), body.text(method.name, "output")]
+    fingerprint = add("fingerprint", "Fingerprint", inputs, T=dtype)
+    bits = body.text(fingerprint.name, "fingerprint")
+    uint8, int64 = types_pb2.DT_UINT8, types_pb2.DT_INT64
+    number = add("number", "Bitcast", [bits], T=uint8, type=int64)
+    shape = add("shape", "Shape", [keys], T=dtype, out_type=int32)
+    inputs = [body.text(number.name, "output"), body.text(shape.name, "output")]
+    shaped = add("keys", "Reshape", inputs, T=int64, Tshape=int32)
+    return body.text(shaped.name, "output")
+
+
+def empty_hash_tables(
+    body: Body,
+    library: Any,
+    objects: Objects,
+    hash_tables: Mapping[str, HashTable],
+    gone: set[tuple[str, str]],
+) -> set[str]:
+    """Leaves hash tables empty that nobody asks any more; their words go from the graph.
+
+    Args:
+        body: The main graph.
+        library: Its functions.
+        objects: Its objects.
+        hash_tables: Who has to do with each.
+        gone: The functions and nodes that went.
+
+    Returns:
+        The nodes that went.
+    """
+    removed: set[str] = set()
+    for table in hash_tables.values():
+        if table.is_used_otherwise or not table.finds <= gone:
+            continue
+        for name, function in table.fillers:
+            filled = body.data_inputs(body.nodes[name])
+            removed.add(name)
+            captured = _empty_function(library, objects, function) if function else set()
+            consumers = body.consumers()
+            for constant in {body.tensor(text)[0] for text in filled}:
+                readers = {node.name for node in consumers[constant]}
+                is_constant = body.nodes[constant].op == "Const"
+                if is_constant and readers <= {name} and _forget(objects, constant, captured):
+                    removed.add(constant)
+    body.remove(removed)
+    return removed
+
+
+def _empty_function(library: Any, objects: Objects, function: str) -> set[int]:
+    """Puts a function that does nothing in the place of an initializer; what that one captured."""
+
+    @tf.function(input_signature=[])
+    def initialize() -> tf.Tensor:
+        return tf.constant(0)
+
+    empty = initialize.get_concrete_function().function_def
+    empty.signature.name = f"hps_empty_{function}"
+    library.function.append(empty)
+    return objects.replace_function(function, empty.signature.name)
+
+
+def _forget(objects: Objects, constant: str, captured: set[int]) -> bool:
+    """Lets go of the object of a constant; False where other functions have captured it."""
+    for number in captured:
+        node = objects.saved.nodes[number]
+        if node.WhichOneof("kind") == "constant" and node.constant.operation == constant:
+            if objects.is_captured(number):
+                return False
+            objects.make_nothing(number)
+    return True
