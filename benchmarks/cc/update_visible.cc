@@ -64,10 +64,11 @@ class Lookups {
   }
   // Lookups a second, one after the other.
   double Capacity() {
-    const auto end = Clock::now() + std::chrono::seconds(1);
+    constexpr std::chrono::milliseconds kTime(300);
+    const auto end = Clock::now() + kTime;
     int64_t lookups = 0;
     for (; Clock::now() < end; ++lookups) Once();
-    return static_cast<double>(lookups);
+    return static_cast<double>(lookups) / std::chrono::duration<double>(kTime).count();
   }
   // Milliseconds of each, from the moment when it was due.
   std::vector<double> OpenLoop(double per_second, double seconds) {

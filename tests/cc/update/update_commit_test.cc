@@ -52,7 +52,7 @@ TEST(ReadUpdateCommitTest, SaysWhatIsWrong) {
     std::string frames, message;
   } cases[] = {
       {"", "ends after 0 frames"},
-      {whole.substr(0, whole.size() - 1), "bytes are left"},
+      {whole.substr(0, whole.size() - 1), "are left"},
       {whole + "x", "1 bytes come after its end"},
       {gap, "has sequence 5 after 2"},
       // The end of another publisher's commit.
