@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "cc/bindings/tf_hps.h"
 
@@ -169,6 +170,13 @@ class Table {
     return TakeJson(json);
   }
 
+  Keys HotKeys(size_t n) const {
+    std::vector<int64_t> keys(n);
+    size_t found = 0;
+    Run([&] { return tf_hps_table_hot_keys(table_.get(), n, keys.data(), &found); });
+    return Keys(static_cast<ssize_t>(found), keys.data());
+  }
+
   void WaitForPreload() const {
     Run([&] { return tf_hps_table_wait_for_preload(table_.get()); });
   }
@@ -216,6 +224,13 @@ py::object OpenStores() {
 
 void StoreCheckpoint(const std::string& path, const std::string& target) {
   Run([&] { return tf_hps_store_checkpoint(path.c_str(), target.c_str()); });
+}
+
+std::string Metrics() {
+  char* text = nullptr;
+  Run([&] { return tf_hps_metrics(&text); });
+  const std::unique_ptr<char, decltype(&tf_hps_free)> owned(text, &tf_hps_free);
+  return text;
 }
 
 py::object BuildInfo() {
@@ -269,6 +284,7 @@ PYBIND11_MODULE(_core, m) {
       .def("scan", &Table::Scan, "first"_a = INT64_MIN, "last"_a = INT64_MAX,
            "batch_size"_a = 65536)
       .def("stats", &Table::Stats)
+      .def("hot_keys", &Table::HotKeys, "n"_a)
       .def("wait_for_preload", &Table::WaitForPreload)
       .def("wait_for_promotions", &Table::WaitForPromotions);
 
@@ -279,5 +295,6 @@ PYBIND11_MODULE(_core, m) {
   m.def("encode_rows", &EncodeRows, "row_format"_a, "elements"_a);
   m.def("open_stores", &OpenStores);
   m.def("store_checkpoint", &StoreCheckpoint, "path"_a, "target"_a);
+  m.def("metrics", &Metrics);
   m.def("build_info", &BuildInfo);
 }

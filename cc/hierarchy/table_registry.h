@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "cc/common/config.h"
@@ -26,6 +27,9 @@ class TableRegistry {
   absl::StatusOr<std::shared_ptr<TableHandle>> Open(const std::string& config_path,
                                                     const std::string& name);
 
+  // Those that somebody holds, in the order of their identities.
+  std::vector<std::shared_ptr<EmbeddingTable>> OpenTables();
+
   // Whether any open table does (EmbeddingTable::WaitsForStores).
   bool AnyTableWaits();
 
@@ -35,8 +39,16 @@ class TableRegistry {
   absl::StatusOr<std::shared_ptr<EmbeddingTable>> OpenRows(const DeploymentConfig& deployment,
                                                            const TableConfig& config);
 
+  struct Entry {
+    std::weak_ptr<EmbeddingTable> table;
+    int64_t planned_bytes = 0;  // of memory, once it is filled
+  };
+
+  // What open tables have yet to fill of the memory that was planned for them.
+  int64_t PromisedBytes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   Mutex mutex_;
-  std::map<Identity, std::weak_ptr<EmbeddingTable>> tables_ ABSL_GUARDED_BY(mutex_);
+  std::map<Identity, Entry> tables_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tf_hps

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -11,12 +12,21 @@ import tensorflow as tf
 
 from tf_hps import _library
 from tf_hps.saved_model.config_assets import STORE_FOLDER, ConfigAsset, config_assets, tables_used
+from tf_hps.saved_model.hot_keys import write_hot_keys
 from tf_hps.saved_model.lookup_groups import LookupGroup, group_saved_model
 from tf_hps.saved_model.store_copies import StoreCopies
+from tf_hps.saved_model.warmup_requests import write_warmup_requests
+
+_HOT_KEYS = "hps_hot_keys"
 
 
 def export(
-    served: Any, path: str | os.PathLike[str], group: bool = True, **kwargs: Any
+    served: Any,
+    path: str | os.PathLike[str],
+    group: bool = True,
+    warmup: Iterable[Mapping[str, Any]] = (),
+    hot_keys: int | Mapping[str, Any] = 0,
+    **kwargs: Any,
 ) -> tuple[LookupGroup, ...]:
     """Exports a model as a SavedModel that carries the rows of its tables: the folder can be moved.
 
@@ -32,6 +42,10 @@ def export(
         path: The new folder; an empty one may be there.
         group: Whether lookups that do not wait for each other become one op in the SavedModel's functions,
             also those of a subclassed model, which `swap_embeddings` cannot group. Defaults to `True`.
+        warmup: Requests that TensorFlow Serving replays before it serves the export: the inputs of
+            `serving_default` by name, as arrays. Needs the extra `tf_hps[serving]`.
+        hot_keys: Keys that a server has in a bounded memory tier before it serves, the hottest first, for
+            each table; or how many of those that each table was asked for most. Defaults to none.
         **kwargs: For `keras.Model.export`, or `tf.saved_model.save` where `served` is no Keras model.
 
     Returns:
@@ -61,14 +75,16 @@ def export(
         else:
             tf.saved_model.save(served, partial, **kwargs)
         groups = group_saved_model(partial) if group else ()
-        _carry_stores(served, partial)
+        _carry_stores(served, partial, hot_keys)
+        if warmup := tuple(warmup):
+            write_warmup_requests(partial, warmup)
         os.rename(partial, path)
         return groups
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _carry_stores(served: Any, saved_model: str) -> None:
+def _carry_stores(served: Any, saved_model: str, hot_keys: int | Mapping[str, Any]) -> None:
     tables = tables_used(saved_model)
     assets = config_assets(saved_model)
     if not tables or not assets:
@@ -76,13 +92,38 @@ def _carry_stores(served: Any, saved_model: str) -> None:
             "`served` holds no table: export it with `served.export(path)` or "
             f"`tf.saved_model.save(served, path)`. Received: served={served}"
         )
+    if isinstance(hot_keys, Mapping) and (unknown := sorted(set(hot_keys) - set(tables))):
+        raise ValueError(
+            f"`hot_keys` names tables of the model: {', '.join(tables)}. Received: {', '.join(unknown)}"
+        )
     copies = StoreCopies(os.path.join(saved_model, "assets.extra", STORE_FOLDER))
     origins = _origins(served)
     for asset in assets:
         origin = origins.get(os.path.basename(asset.path), asset.path)
         named = asset.content.get("tables") or {}
-        _rewrite(asset, origin, [name for name in tables if name in named], copies)
+        chosen = [name for name in tables if name in named]
+        _carry_hot_keys(asset, origin, chosen, hot_keys)
+        _rewrite(asset, origin, chosen, copies)
     copies.finish()
+
+
+def _carry_hot_keys(
+    asset: ConfigAsset, origin: str, tables: list[str], hot_keys: int | Mapping[str, Any]
+) -> None:
+    if not hot_keys:
+        return
+    content = asset.content
+    if not isinstance(content.get("memory"), dict):
+        raise ValueError(f"`hot_keys` are for a tier in memory, which {origin} does not have")
+    extra = os.path.join(os.path.dirname(os.path.dirname(asset.path)), "assets.extra")
+    for name in tables:
+        if isinstance(hot_keys, int):
+            keys = _library.load_core().Table(origin, name).hot_keys(hot_keys)
+        else:
+            keys = hot_keys.get(name, ())
+        if len(keys):
+            write_hot_keys(os.path.join(extra, _HOT_KEYS), content["deployment"], name, keys)
+    content["memory"]["hot_keys_path"] = f"../assets.extra/{_HOT_KEYS}"
 
 
 def _rewrite(asset: ConfigAsset, origin: str, tables: list[str], copies: StoreCopies) -> None:
