@@ -139,7 +139,18 @@ absl::Status EmbeddingTable::FindInStores(absl::Span<const Key> keys, const RowS
     for (uint32_t i = 0; i < failed.size(); ++i) answers[failed[i]] = {again.get(), i};
   }
 
-  for (size_t i = 0; i < pending->size(); ++i) {
+  // Updates leave the old row in a complete tier until the new one is below (Apply). Who missed
+  // there before it was complete may have read the new one, and the next lookup would get the old
+  // one.
+  Pending left = *pending;
+  if (preloader_ != nullptr && preloader_->was_completed()) {
+    const EmbeddingStore& memory = *tiers_[memory_tiers_ - 1]->store;
+    if (absl::Status failure = memory.Find(keys, sink, &left); !failure.ok()) return failure;
+  }
+
+  for (size_t i = 0, next = 0; i < pending->size() && next < left.size(); ++i) {
+    if (left[next] != (*pending)[i]) continue;
+    ++next;
     const Answer& answer = answers[unique.index(i)];
     const uint8_t tier = answer.read->found_by[answer.index];
     if (tier == StoreRead::kNobody) {
