@@ -58,8 +58,8 @@ def build(
         *write_stubs(output / "stubs"),
         f"--distdir={hiredis_downloads()}",
         f"--repo_env=TF_HPS_PYTHON={sys.executable}",
-        # Links named bazel-* would lie in the checkout.
-        f"--symlink_prefix={output}/",
+        # No links named bazel-* in the checkout.
+        "--experimental_convenience_symlinks=ignore",
     ]
     local = ["--spawn_strategy=local", f"--jobs={jobs}", "--noshow_progress", "--color=no"]
     environment = os.environ | {"HOME": str(output)}

@@ -47,21 +47,21 @@ def test_without_sampling_the_curve_is_exact():
 
 @pytest.mark.parametrize("exponent", [0.8, 1.0, 1.2])
 def test_a_sample_of_a_fifth_is_within_two_points(exponent):
-    keys = zipf(exponent, 50_000, 400_000, seed=2)
-    curve = hit_rate_curve(keys, max_followed=80_000)
-    for capacity in (500, 2000, 10_000, 40_000):
+    keys = zipf(exponent, 30_000, 200_000, seed=2)
+    curve = hit_rate_curve(keys, max_followed=40_000)
+    for capacity in (500, 4000, 20_000):
         exact = lru_hit_rate(keys, capacity)
         assert abs(curve.at(capacity) - exact) < 0.02, (capacity, exact)
 
 
 def test_a_hot_set_that_moves_and_a_scan_are_within_two_points():
     random = np.random.default_rng(3)
-    moving = np.concatenate([random.integers(0, 2000, 50_000) + 1500 * i for i in range(6)])
-    scan = np.tile(np.arange(100_000, 120_000), 5)
+    moving = np.concatenate([random.integers(0, 2000, 25_000) + 1500 * i for i in range(4)])
+    scan = np.tile(np.arange(100_000, 120_000), 4)
     for keys in (moving, scan):
         # Uniform inside of the set: there the error is that of how many of its keys were drawn.
         curve = hit_rate_curve(keys, max_followed=keys.size // 2)
-        for capacity in (300, 1500, 5000, 25_000):
+        for capacity in (1500, 5000, 25_000):
             assert abs(curve.at(capacity) - lru_hit_rate(keys, capacity)) < 0.02, capacity
 
 

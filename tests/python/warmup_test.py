@@ -20,11 +20,19 @@ def export(base, store, **options):
     return base
 
 
-def bound_memory(base, rows):
-    """As an operator would: the tier holds `rows` of each table, and lookups alone fill it."""
+def as_deployed(base, **memory):
+    """The export's configuration as of another process, with other options for its memory.
+
+    This process may have the exporter's table open, and a server here would attach to that one.
+    """
     path = base / "1" / "assets" / "hps.json"
     config = json.loads(path.read_text())
-    config["memory"] |= {"capacity_rows": rows, "preload": False}
+    deployment = f"deployed-{base.parent.name}"
+    hot_keys = base / "1" / "assets.extra" / "hps_hot_keys"
+    if hot_keys.exists():
+        (hot_keys / config["deployment"]).rename(hot_keys / deployment)
+    config["deployment"] = deployment
+    config["memory"] |= memory
     path.write_text(json.dumps(config))
     return str(path)
 
@@ -57,7 +65,8 @@ def test_warm_up_requests_that_do_not_fit_leave_no_export(tmp_path):
 
 def test_hot_rows_are_in_memory_before_a_server_answers(tmp_path):
     base = export(tmp_path / "sums", tmp_path / "store", hot_keys={"id": [49, 3, 7, 20]})
-    config = bound_memory(base, rows=3)
+    # Lookups alone would fill it.
+    config = as_deployed(base, capacity_rows=3, preload=False)
     assert json.loads((base / "1/assets/hps.json").read_text())["memory"]["hot_keys_path"] == (
         "../assets.extra/hps_hot_keys"
     )
@@ -119,6 +128,7 @@ def test_a_table_beyond_the_containers_memory_fails_to_load_and_says_what_to_low
     tmp_path, monkeypatch
 ):
     base = export(tmp_path / "sums", tmp_path / "store")
+    as_deployed(base)
     root = tmp_path / "container"
     (root / "proc/self").mkdir(parents=True)
     (root / "cgroup").mkdir()

@@ -81,7 +81,7 @@ TEST_F(MemoryPlanTest, InAContainerTheGroupsFolderIsTheRoot) {
 }
 
 TEST_F(MemoryPlanTest, ATableThatFitsIsLeftAsItIs) {
-  const auto planned = Plan({}, /*has_disk=*/false);
+  const auto planned = Plan(nlohmann::json::object(), /*has_disk=*/false);
   ASSERT_TRUE(planned.ok()) << planned.status();
   EXPECT_GT(*planned, 256'000'000);
   EXPECT_LT(*planned, 300'000'000);
@@ -117,8 +117,8 @@ TEST_F(MemoryPlanTest, ATierWithoutABoundIsGivenWhatIsLeftWhereTheDiskHasTheRest
 TEST_F(MemoryPlanTest, WhatOpenTablesHaveYetToFillIsNotLeft) {
   Write("cgroup/memory.max", "500000000\n");
   Write("cgroup/memory.current", "100000000\n");
-  EXPECT_TRUE(Plan({}, /*has_disk=*/false).ok());
-  EXPECT_FALSE(Plan({}, /*has_disk=*/false, /*promised=*/200'000'000).ok());
+  EXPECT_TRUE(Plan(nlohmann::json::object(), /*has_disk=*/false).ok());
+  EXPECT_FALSE(Plan(nlohmann::json::object(), /*has_disk=*/false, /*promised=*/200'000'000).ok());
 }
 
 TEST_F(MemoryPlanTest, AProcessGoesByTheQuotaOfItsContainer) {

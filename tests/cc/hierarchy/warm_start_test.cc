@@ -95,7 +95,7 @@ TEST_F(WarmStartTest, ATableThatIsOpenedAgainBeginsWithTheHitRateItHad) {
   const double steady = HitRate(&requests, 200);
   table_.reset();
 
-  Open({});
+  Open(nlohmann::json::object());
   const double cold = HitRate(&requests, 20);
   table_.reset();
   Open(saving);
@@ -105,7 +105,7 @@ TEST_F(WarmStartTest, ATableThatIsOpenedAgainBeginsWithTheHitRateItHad) {
 }
 
 TEST_F(WarmStartTest, HotKeysAreThoseThatAreAskedForMost) {
-  Open({});
+  Open(nlohmann::json::object());
   Fill();
   Requests requests(2);
   HitRate(&requests, 500);
@@ -124,7 +124,7 @@ TEST_F(WarmStartTest, HotKeysAreThoseThatAreAskedForMost) {
 }
 
 TEST_F(WarmStartTest, KeysThatTheTableDoesNotHaveAndTwiceTheSameDoNoHarm) {
-  Open({});
+  Open(nlohmann::json::object());
   Fill();
   table_.reset();
   const std::string path = dir_ / "hot/ratings/movie_id.keys";
