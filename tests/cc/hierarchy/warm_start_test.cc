@@ -91,8 +91,8 @@ TEST_F(WarmStartTest, ATableThatIsOpenedAgainBeginsWithTheHitRateItHad) {
   Open(saving);
   Fill();
   Requests requests(1);
-  HitRate(&requests, 1000);
-  const double steady = HitRate(&requests, 200);
+  HitRate(&requests, 300);
+  const double steady = HitRate(&requests, 100);
   table_.reset();
 
   Open(nlohmann::json::object());
@@ -108,9 +108,9 @@ TEST_F(WarmStartTest, HotKeysAreThoseThatAreAskedForMost) {
   Open(nlohmann::json::object());
   Fill();
   Requests requests(2);
-  HitRate(&requests, 500);
+  HitRate(&requests, 150);
   std::vector<float> row(2);
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < 100; ++i) {
     const Key favourite = 4242;
     ASSERT_TRUE(table_->table()
                     .Find({&favourite, 1}, table_->SinkFor(ElementType::kFloat32, row.data()))
