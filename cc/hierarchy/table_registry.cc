@@ -13,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "cc/common/cgroup.h"
 #include "cc/common/table_spec.h"
+#include "cc/hierarchy/followed_table.h"
 #include "cc/hierarchy/memory_plan.h"
 #include "cc/storage/store_backend.h"
 
@@ -102,7 +103,23 @@ absl::StatusOr<std::shared_ptr<TableHandle>> TableRegistry::Open(const std::stri
 
   absl::StatusOr<std::shared_ptr<EmbeddingTable>> table = OpenRows(*deployment, config->second);
   if (!table.ok()) return table.status();
-  return TableHandle::Create(*std::move(table), config->second);
+  auto followed = FollowedTable::Follow(*deployment, config->second, *table);
+  if (!followed.ok()) return followed.status();
+  auto handle = TableHandle::Create(*table, config->second, *std::move(followed));
+  if (handle.ok()) Remember(*handle);
+  return handle;
+}
+
+void TableRegistry::Remember(const std::shared_ptr<TableHandle>& handle) {
+  const TableSpec& spec = handle->spec();
+  MutexLock lock(&mutex_);
+  const auto entry = tables_.find(Identity(spec.deployment, spec.name, spec.generation));
+  if (entry == tables_.end()) return;
+  auto& handles = entry->second.handles;
+  handles.erase(std::remove_if(handles.begin(), handles.end(),
+                               [](const auto& other) { return other.expired(); }),
+                handles.end());
+  handles.push_back(handle);
 }
 
 absl::StatusOr<std::shared_ptr<EmbeddingTable>> TableRegistry::OpenRows(
@@ -161,6 +178,28 @@ std::vector<std::shared_ptr<EmbeddingTable>> TableRegistry::OpenTables() {
     if (auto table = held.table.lock()) open.push_back(std::move(table));
   }
   return open;
+}
+
+std::vector<nlohmann::json> TableRegistry::Stats() {
+  // Asked outside of the lock, and let go of there.
+  std::vector<std::pair<std::shared_ptr<EmbeddingTable>, std::shared_ptr<TableHandle>>> open;
+  {
+    MutexLock lock(&mutex_);
+    for (const auto& [identity, entry] : tables_) {
+      auto table = entry.table.lock();
+      if (table == nullptr) continue;
+      std::shared_ptr<TableHandle> handle;
+      for (size_t i = 0; i < entry.handles.size() && handle == nullptr; ++i) {
+        handle = entry.handles[i].lock();
+      }
+      open.emplace_back(std::move(table), std::move(handle));
+    }
+  }
+  std::vector<nlohmann::json> stats;
+  for (const auto& [table, handle] : open) {
+    stats.push_back(handle != nullptr ? handle->Stats() : table->Stats());
+  }
+  return stats;
 }
 
 bool TableRegistry::AnyTableWaits() {

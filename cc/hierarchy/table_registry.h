@@ -12,6 +12,7 @@
 #include "cc/common/mutex.h"
 #include "cc/hierarchy/embedding_table.h"
 #include "cc/hierarchy/table_handle.h"
+#include "nlohmann/json.hpp"
 
 namespace tf_hps {
 
@@ -27,8 +28,8 @@ class TableRegistry {
   absl::StatusOr<std::shared_ptr<TableHandle>> Open(const std::string& config_path,
                                                     const std::string& name);
 
-  // Those that somebody holds, in the order of their identities.
-  std::vector<std::shared_ptr<EmbeddingTable>> OpenTables();
+  // Of those that somebody holds, in the order of their identities: TableHandle::Stats.
+  std::vector<nlohmann::json> Stats();
 
   // Whether any open table does (EmbeddingTable::WaitsForStores).
   bool AnyTableWaits();
@@ -42,8 +43,11 @@ class TableRegistry {
   struct Entry {
     std::weak_ptr<EmbeddingTable> table;
     int64_t planned_bytes = 0;  // of memory, once it is filled
+    std::vector<std::weak_ptr<TableHandle>> handles = {};
   };
 
+  std::vector<std::shared_ptr<EmbeddingTable>> OpenTables();
+  void Remember(const std::shared_ptr<TableHandle>& handle);
   // What open tables have yet to fill of the memory that was planned for them.
   int64_t PromisedBytes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

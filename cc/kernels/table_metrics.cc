@@ -17,7 +17,7 @@
 #include "tensorflow/core/lib/monitoring/metric_def.h"
 
 // The tables' counters in TensorFlow's monitoring registry, which TF Serving's exporter reads. They
-// are read when somebody collects, from EmbeddingTable::Stats; a lookup knows nothing of it. Of
+// are read when somebody collects, from TableHandle::Stats; a lookup knows nothing of it. Of
 // TensorFlow's kinds the exporter prints int64 counters and gauges, and histograms.
 
 namespace tf_hps {
@@ -38,8 +38,7 @@ class Snapshot {
     MutexLock lock(&mutex_);
     if (tables_.empty() || !asked_.insert(metric).second) {
       asked_ = {metric};
-      tables_.clear();
-      for (const auto& table : TableRegistry::Get().OpenTables()) tables_.push_back(table->Stats());
+      tables_ = TableRegistry::Get().Stats();
     }
     return tables_;
   }
@@ -163,10 +162,15 @@ bool RegisterMetrics() {
                                   Field("/promotion/queued_bytes"));
   AddTableMetric<kGauge, int64_t>("/tf_hps/preloaded_rows", "rows preloaded so far",
                                   Field("/preload/rows"));
-  AddTableMetric<kGauge, int64_t>("/tf_hps/update_lag_ms", "age of the newest update applied",
+  AddTableMetric<kGauge, int64_t>("/tf_hps/update_lag_ms",
+                                  "age of the last commit applied, while more is to come",
                                   Field("/updates/lag_ms"));
-  AddTableMetric<kCounter, int64_t>("/tf_hps/quarantined_updates", "updates put aside",
-                                    Field("/updates/quarantined"));
+  AddTableMetric<kGauge, int64_t>("/tf_hps/update_lag_commits", "commits still to come",
+                                  Field("/updates/lag_commits"));
+  AddTableMetric<kCounter, int64_t>("/tf_hps/applied_commits", "commits the table moved over",
+                                    Field("/updates/commits"));
+  AddTableMetric<kCounter, int64_t>("/tf_hps/quarantined_updates", "commits kept aside",
+                                    Field("/updates/quarantined_commits"));
   AddTableMetric<kCounter, HistogramProto>("/tf_hps/stores_latency_usecs",
                                            "the part of lookups that waits, a call",
                                            Field("/stores_latency"));

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -12,6 +13,7 @@
 #include "cc/common/key.h"
 #include "cc/common/rows.h"
 #include "cc/common/update_stamps.h"
+#include "cc/storage/store_commit.h"
 #include "nlohmann/json.hpp"
 
 namespace tf_hps {
@@ -72,6 +74,17 @@ class EmbeddingStore {
   // Remembers that nobody below knows keys[i], unless it is stored, stamps moved, or there is no
   // spare room. Any insert replaces the mark. Stores that do not remember absence do nothing.
   virtual void MarkAbsent(absl::Span<const Key> keys, const StampsRead& stamps) {}
+
+  // Rows that become visible together with those of other tables. NewCommit: null for stores that
+  // cannot; AddTo: what Insert and Erase would write, false for a commit of another store. `record`
+  // says which commit of a stream the rows are from, and is what StreamRecord gives from then on;
+  // empty before the first. The spans are not looked at after AddTo.
+  virtual std::unique_ptr<StoreCommit> NewCommit() { return nullptr; }
+  virtual bool AddTo(StoreCommit* commit, absl::Span<const Key> keys, const RowsView& rows,
+                     absl::Span<const Key> erased, absl::string_view record) {
+    return false;
+  }
+  virtual absl::StatusOr<std::string> StreamRecord() const { return std::string(); }
 
   // Scans keys in [first, last]. Order is the store's own.
   virtual absl::StatusOr<std::unique_ptr<RowScanner>> NewScanner(Key first, Key last) const = 0;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
@@ -11,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from tf_hps import _library
+from tf_hps.config import Config
 from tf_hps.saved_model.config_assets import STORE_FOLDER, ConfigAsset, config_assets, tables_used
 from tf_hps.saved_model.hot_keys import write_hot_keys
 from tf_hps.saved_model.lookup_groups import LookupGroup, group_saved_model
@@ -24,6 +27,7 @@ def export(
     served: Any,
     path: str | os.PathLike[str],
     group: bool = True,
+    position: str | None = None,
     warmup: Iterable[Mapping[str, Any]] = (),
     hot_keys: int | Mapping[str, Any] = 0,
     **kwargs: Any,
@@ -34,6 +38,10 @@ def export(
     links where the disk allows it; `assets/hps.json` names them by a relative path, read-only. Rows of a
     table without a RocksDB tier are written from memory. The export appears under `path` when it is whole.
 
+    Tables that follow a stream (`updates` in their configuration) keep their store, which has to live outside
+    of the export: `assets/hps.json` gets the stream's position, and a server that loads the export waits
+    until it has applied the commits up to there.
+
     `served.export(path)` and `tf.saved_model.save(served, path)` leave the rows where they are instead, and
     write the store's absolute path.
 
@@ -42,6 +50,8 @@ def export(
         path: The new folder; an empty one may be there.
         group: Whether lookups that do not wait for each other become one op in the SavedModel's functions,
             also those of a subclassed model, which `swap_embeddings` cannot group. Defaults to `True`.
+        position: The position in the stream that the model's weights go with, as `Publisher.commit` returned
+            it. Defaults to that of the newest commit, for tables that follow a stream.
         warmup: Requests that TensorFlow Serving replays before it serves the export: the inputs of
             `serving_default` by name, as arrays. Needs the extra `tf_hps[serving]`.
         hot_keys: Keys that a server has in a bounded memory tier before it serves, the hottest first, for
@@ -75,7 +85,7 @@ def export(
         else:
             tf.saved_model.save(served, partial, **kwargs)
         groups = group_saved_model(partial) if group else ()
-        _carry_stores(served, partial, hot_keys)
+        _carry_stores(served, partial, position, hot_keys)
         if warmup := tuple(warmup):
             write_warmup_requests(partial, warmup)
         os.rename(partial, path)
@@ -84,7 +94,9 @@ def export(
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _carry_stores(served: Any, saved_model: str, hot_keys: int | Mapping[str, Any]) -> None:
+def _carry_stores(
+    served: Any, saved_model: str, position: str | None, hot_keys: int | Mapping[str, Any]
+) -> None:
     tables = tables_used(saved_model)
     assets = config_assets(saved_model)
     if not tables or not assets:
@@ -102,9 +114,41 @@ def _carry_stores(served: Any, saved_model: str, hot_keys: int | Mapping[str, An
         origin = origins.get(os.path.basename(asset.path), asset.path)
         named = asset.content.get("tables") or {}
         chosen = [name for name in tables if name in named]
+        if asset.content.get("updates") is not None:
+            _record_position(asset, origin, chosen, position)
+            continue
+        if position is not None:
+            raise ValueError(
+                "`position` is for tables that follow a stream, and the configuration has no `updates`. "
+                f"Received: position={position!r}"
+            )
         _carry_hot_keys(asset, origin, chosen, hot_keys)
         _rewrite(asset, origin, chosen, copies)
     copies.finish()
+
+
+def _record_position(
+    asset: ConfigAsset, origin: str, names: list[str], position: str | None
+) -> None:
+    """Paths stay those of the configuration, absolute: the asset is in another folder."""
+    core = _library.load_core()
+    config = Config.load(origin).absolute()
+    assert config.updates is not None
+    updates = dataclasses.replace(
+        config.updates, position=position or core.newest_position(origin) or None
+    )
+    tables = {}
+    for name in names:
+        spec = core.Table(origin, name).spec
+        tables[name] = dataclasses.replace(
+            config.tables[name],
+            generation=spec["generation"] or None,
+            embedding_dim=spec["embedding_dim"],
+            row_format=spec["row_format"],
+        )
+    config = dataclasses.replace(config, updates=updates, tables=tables)
+    asset.content = json.loads(config.to_json())
+    asset.write()
 
 
 def _carry_hot_keys(
