@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -66,11 +67,13 @@ def test_cc(build: str, program: pathlib.Path, tmp_path: pathlib.Path) -> None:
     if build == "address" and program.parent.name == "cache":
         # Each lane would have a second stack mapped for it: more than half of the time.
         options["ASAN_OPTIONS"] += ":detect_stack_use_after_return=0"
+    # Some write with the package's Python side.
+    python = {"TF_HPS_TEST_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
     prefix = fixed_addresses() if build == "thread" else []
     done = subprocess.run(
         [*prefix, str(binary), "--gtest_brief=1"],
         cwd=tmp_path,
-        env=os.environ | options | {"TEST_TMPDIR": str(tmp_path)},
+        env=os.environ | options | python | {"TEST_TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

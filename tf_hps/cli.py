@@ -5,9 +5,20 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tf_hps.commands import config, inspect, load, plan, rewrite, serve, top, verify
+from tf_hps.commands import (
+    config,
+    inspect,
+    load,
+    plan,
+    rewrite,
+    rollback,
+    serve,
+    snapshot,
+    top,
+    verify,
+)
 
-_COMMANDS = (load, rewrite, inspect, verify, config, plan, serve, top)
+_COMMANDS = (load, rewrite, inspect, verify, snapshot, rollback, config, plan, serve, top)
 
 # What a user can have done wrong. Anything else is a mistake of ours and shows its traceback.
 _USER_ERRORS = (OSError, ValueError, RuntimeError, ImportError)

@@ -3,21 +3,13 @@
 #include <algorithm>
 
 namespace tf_hps {
-namespace {
+namespace {}  // namespace
 
-absl::Status ApplyTo(EmbeddingStore* store, const UpdateBatch& batch) {
-  if (!batch.keys.empty()) {
-    if (absl::Status status = store->Insert(batch.keys, batch.rows, {}); !status.ok())
-      return status;
-  }
-  return batch.erased.empty() ? absl::OkStatus() : store->Erase(batch.erased);
-}
-
-}  // namespace
-
-TableUpdate::TableUpdate(EmbeddingTable* table,
-                         const UpdateBatch& batch) ABSL_NO_THREAD_SAFETY_ANALYSIS : table_(table),
-                                                                                    batch_(batch) {
+TableUpdate::TableUpdate(EmbeddingTable* table, const UpdateBatch& batch,
+                         const UpdatePosition* position) ABSL_NO_THREAD_SAFETY_ANALYSIS
+    : table_(table),
+      batch_(batch),
+      position_(position) {
   table_->apply_mutex_.Lock();
 }
 
@@ -43,13 +35,13 @@ void TableUpdate::TakeOut(size_t begin, size_t end) {
   for (size_t t = begin; t < end; ++t) {
     EmbeddingStore& store = *table_->tiers_[t]->store;
     if (store.IsComplete()) continue;
-    store.Erase(batch_.keys).IgnoreError();
-    store.Erase(batch_.erased).IgnoreError();
+    store.BeginUpdate(batch_.keys, batch_.erased, position_).IgnoreError();
   }
 }
 
 absl::Status TableUpdate::WriteLowest() {
-  return ApplyTo(table_->tiers_[lowest()]->store.get(), batch_);
+  EmbeddingStore& store = *table_->tiers_[lowest()]->store;
+  return store.Update(batch_.keys, batch_.rows, batch_.erased, position_);
 }
 
 absl::Status TableUpdate::WriteMemory() { return Write(0, memory_end()); }
@@ -60,7 +52,7 @@ absl::Status TableUpdate::Write(size_t begin, size_t end) {
   absl::Status first_error;
   for (size_t t = end; t-- > begin;) {
     EmbeddingStore& store = *table_->tiers_[t]->store;
-    const absl::Status status = ApplyTo(&store, batch_);
+    const absl::Status status = store.Update(batch_.keys, batch_.rows, batch_.erased, position_);
     if (status.ok()) continue;
     // What is below is new already: better no row here than the old one.
     store.MarkIncomplete();
@@ -85,7 +77,8 @@ absl::Status ApplyTogether(std::vector<TableChange> changes, CommitGate* gate) {
   for (const TableChange& change : changes) {
     TableUpdate* update = nullptr;
     if (change.has_rows()) {
-      updates.push_back(std::make_unique<TableUpdate>(change.table, change.batch));
+      updates.push_back(
+          std::make_unique<TableUpdate>(change.table, change.batch, &change.position));
       update = updates.back().get();
       update->TakeOutOfSharedTiers();
     }

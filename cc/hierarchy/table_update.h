@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "cc/common/update_position.h"
 #include "cc/common/update_stamps.h"
 #include "cc/hierarchy/commit_gate.h"
 #include "cc/hierarchy/embedding_table.h"
@@ -24,7 +25,9 @@ namespace tf_hps {
 // Holds the table's apply lock. Steps in the order of the declarations.
 class TableUpdate {
  public:
-  TableUpdate(EmbeddingTable* table, const UpdateBatch& batch);
+  // `position`: where the table is in its stream after it; null: no stream brought it.
+  TableUpdate(EmbeddingTable* table, const UpdateBatch& batch,
+              const UpdatePosition* position = nullptr);
   ~TableUpdate();
   TableUpdate(const TableUpdate&) = delete;
   TableUpdate& operator=(const TableUpdate&) = delete;
@@ -44,6 +47,7 @@ class TableUpdate {
 
   EmbeddingTable* const table_;
   const UpdateBatch& batch_;
+  const UpdatePosition* const position_;
   std::optional<UpdateStamps::Update> stamps_;
 };
 
@@ -51,8 +55,10 @@ class TableUpdate {
 struct TableChange {
   EmbeddingTable* table = nullptr;
   UpdateBatch batch{{}, RowsView(nullptr, 0), {}};
-  // The table's place in the stream from then on, kept with its rows.
+  // The table's place in the stream from then on, as it is kept with its rows, and for stores that
+  // several servers share.
   std::string record;
+  UpdatePosition position;
 
   bool has_rows() const { return !batch.keys.empty() || !batch.erased.empty(); }
 };

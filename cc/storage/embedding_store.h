@@ -12,6 +12,7 @@
 #include "absl/types/span.h"
 #include "cc/common/key.h"
 #include "cc/common/rows.h"
+#include "cc/common/update_position.h"
 #include "cc/common/update_stamps.h"
 #include "cc/storage/store_commit.h"
 #include "nlohmann/json.hpp"
@@ -70,6 +71,25 @@ class EmbeddingStore {
 
   // Unknown keys are no error.
   virtual absl::Status Erase(absl::Span<const Key> keys) = 0;
+
+  // An update in two steps, for a store above the one that keeps the rows: BeginUpdate before that
+  // one is written, after which nobody finds here what stood under these keys, and Update when it
+  // is. Where the update below fails, BeginUpdate may be called again. `position` is where the
+  // table is in the stream after it, which tells stores that several servers share that they write
+  // the same; null for an update that no stream brought.
+  virtual absl::Status BeginUpdate(absl::Span<const Key> keys, absl::Span<const Key> erased,
+                                   const UpdatePosition* position) {
+    absl::Status status = Erase(keys);
+    status.Update(Erase(erased));
+    return status;
+  }
+  virtual absl::Status Update(absl::Span<const Key> keys, const RowsView& rows,
+                              absl::Span<const Key> erased, const UpdatePosition* position) {
+    if (!keys.empty()) {
+      if (absl::Status status = Insert(keys, rows, {}); !status.ok()) return status;
+    }
+    return erased.empty() ? absl::OkStatus() : Erase(erased);
+  }
 
   // Remembers that nobody below knows keys[i], unless it is stored, stamps moved, or there is no
   // spare room. Any insert replaces the mark. Stores that do not remember absence do nothing.

@@ -29,6 +29,8 @@ class UpdateSource {
   // is none yet. May wait a moment for one. DataLoss when commits after `position` are gone, or the
   // stream ends before it, so that whoever goes on would miss some; InvalidArgument for a position
   // that is none of this kind of source.
+  //
+  // Who asks has applied what comes before `position`, for good: the source may let it go.
   virtual absl::StatusOr<std::optional<Commit>> After(const std::string& position) = 0;
 
   // The position of the newest commit; empty before the first. What a full load of today's rows

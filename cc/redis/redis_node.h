@@ -1,14 +1,14 @@
-#ifndef TF_HPS_CC_STORAGE_REDIS_NODE_H_
-#define TF_HPS_CC_STORAGE_REDIS_NODE_H_
+#ifndef TF_HPS_CC_REDIS_REDIS_NODE_H_
+#define TF_HPS_CC_REDIS_REDIS_NODE_H_
 
 #include <memory>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "cc/common/mutex.h"
-#include "cc/storage/redis_breaker.h"
-#include "cc/storage/redis_connection.h"
-#include "cc/storage/redis_options.h"
+#include "cc/redis/redis_breaker.h"
+#include "cc/redis/redis_connection.h"
+#include "cc/redis/redis_options.h"
 
 namespace tf_hps {
 
@@ -39,4 +39,4 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
 
 }  // namespace tf_hps
 
-#endif  // TF_HPS_CC_STORAGE_REDIS_NODE_H_
+#endif  // TF_HPS_CC_REDIS_REDIS_NODE_H_

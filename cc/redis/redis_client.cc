@@ -1,4 +1,4 @@
-#include "cc/storage/redis_client.h"
+#include "cc/redis/redis_client.h"
 
 #include <algorithm>
 #include <thread>
@@ -9,7 +9,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "cc/storage/redis_script.h"
 
 namespace tf_hps {
 namespace {
@@ -166,7 +165,7 @@ void RedisClient::RunOn(RedisNode* node, std::vector<Route>* routes,
                         std::vector<RedisRequest>* requests, RedisConnection* connection,
                         RedisDeadline deadline, absl::Status* lost) {
   Nobody nobody;
-  bool load_script = false;
+  absl::string_view script;
   for (Route& route : *routes) route.next = Route::Next::kLater;
   for (Route& route : *routes) {
     RedisRequest& request = (*requests)[route.request];
@@ -177,42 +176,30 @@ void RedisClient::RunOn(RedisNode* node, std::vector<Route>* routes,
     route.next = Route::Next::kDone;
     route.asking = false;
     request.status = absl::OkStatus();
-    if (!error.empty()) Redirect(error, &route, &request, node, &load_script);
+    if (!error.empty()) Redirect(error, &route, &request, node, &script);
   }
-  if (!load_script) return;
-  const auto loaded = connection->Call({"SCRIPT", "LOAD", RedisWriteScript()}, deadline);
+  if (script.empty()) return;
+  const auto loaded = connection->Call({"SCRIPT", "LOAD", script}, deadline);
   if (!loaded.ok()) *lost = loaded.status();
 }
 
 void RedisClient::Redirect(const std::string& error, Route* route, RedisRequest* request,
-                           RedisNode* node, bool* load_script) {
+                           RedisNode* node, absl::string_view* script) {
   const std::vector<absl::string_view> words = absl::StrSplit(error, ' ');
   const std::string message =
       absl::StrCat("Redis at ", node->address().ToString(), " answers: ", error);
   request->status = absl::UnavailableError(message);
   route->node = nullptr;
   if (words[0] == "NOSCRIPT") {
-    *load_script = true;
+    *script = request->script;
     route->next = Route::Next::kNow;
     ++route->redirects;
   } else if ((words[0] == "MOVED" || words[0] == "ASK") && words.size() >= 3) {
-    RedisAddress address;
-    const size_t colon = words[2].rfind(':');
-    if (colon == absl::string_view::npos ||
-        !absl::SimpleAtoi(words[2].substr(colon + 1), &address.port)) {
-      return;
-    }
-    address.host = std::string(words[2].substr(0, colon));
-    if (address.host.empty()) address.host = node->address().host;
-    route->node = NodeAt(address);
+    route->node = Redirected(words, request->slot, *node);
+    if (route->node == nullptr) return;
     route->asking = words[0] == "ASK";
-    if (!route->asking) {
-      MoveSlot(request->slot, route->node);
-      RefreshInBackground();
-    }
     route->next = Route::Next::kNow;
     ++route->redirects;
-    redirects_.Add(1);
   } else if (words[0] == "TRYAGAIN" || words[0] == "LOADING" || words[0] == "CLUSTERDOWN" ||
              words[0] == "MASTERDOWN" || words[0] == "READONLY" || words[0] == "BUSY") {
     route->next = Route::Next::kLater;
@@ -225,13 +212,44 @@ void RedisClient::Redirect(const std::string& error, Route* route, RedisRequest*
   }
 }
 
+std::shared_ptr<RedisNode> RedisClient::Redirected(const std::vector<absl::string_view>& words,
+                                                   int slot, const RedisNode& from) {
+  RedisAddress address;
+  const size_t colon = words.size() < 3 ? absl::string_view::npos : words[2].rfind(':');
+  if (colon == absl::string_view::npos ||
+      !absl::SimpleAtoi(words[2].substr(colon + 1), &address.port)) {
+    return nullptr;
+  }
+  address.host = std::string(words[2].substr(0, colon));
+  if (address.host.empty()) address.host = from.address().host;
+  const std::shared_ptr<RedisNode> node = NodeAt(address);
+  if (words[0] == "MOVED") {
+    MoveSlot(slot, node);
+    RefreshInBackground();
+  }
+  redirects_.Add(1);
+  return node;
+}
+
 absl::StatusOr<RedisReplyPtr> RedisClient::Call(int slot,
                                                 const std::vector<absl::string_view>& words,
                                                 RedisDeadline deadline) {
   const auto topology = CurrentTopology(deadline);
   if (!topology.ok()) return topology.status();
-  const auto node = (*topology)->servers[(*topology)->server_of_slot[slot]];
-  return CallNode(node.get(), words, deadline);
+  std::shared_ptr<RedisNode> node = (*topology)->servers[(*topology)->server_of_slot[slot]];
+  bool asking = false;
+  for (int redirects = 0;; ++redirects) {
+    auto reply = CallNode(node.get(), asking, words, deadline);
+    if (!reply.ok() || (*reply)->type != REDIS_REPLY_ERROR) return reply;
+    const std::string error((*reply)->str, (*reply)->len);
+    const std::vector<absl::string_view> told = absl::StrSplit(error, ' ');
+    const bool moves = told[0] == "MOVED" || told[0] == "ASK";
+    std::shared_ptr<RedisNode> next =
+        moves && redirects < kMostRedirects ? Redirected(told, slot, *node) : nullptr;
+    if (next == nullptr) return RedisErrorStatus(node->address(), words[0], error);
+    asking = told[0] == "ASK";
+    node = std::move(next);
+  }
 }
 
 absl::StatusOr<RedisReplyPtr> RedisClient::CallServer(size_t server,
@@ -241,10 +259,12 @@ absl::StatusOr<RedisReplyPtr> RedisClient::CallServer(size_t server,
   if (!topology.ok()) return topology.status();
   if (server >= (*topology)->servers.size()) return absl::NotFoundError("no further server");
   const auto node = (*topology)->servers[server];
-  return CallNode(node.get(), words, deadline);
+  auto reply = CallNode(node.get(), /*asking=*/false, words, deadline);
+  if (!reply.ok() || (*reply)->type != REDIS_REPLY_ERROR) return reply;
+  return RedisErrorStatus(node->address(), words[0], {(*reply)->str, (*reply)->len});
 }
 
-absl::StatusOr<RedisReplyPtr> RedisClient::CallNode(RedisNode* node,
+absl::StatusOr<RedisReplyPtr> RedisClient::CallNode(RedisNode* node, bool asking,
                                                     const std::vector<absl::string_view>& words,
                                                     RedisDeadline deadline) {
   absl::StatusOr<RedisReplyPtr> reply = absl::UnavailableError("");
@@ -253,7 +273,9 @@ absl::StatusOr<RedisReplyPtr> RedisClient::CallNode(RedisNode* node,
     auto connection = node->Take(deadline);
     if (!connection.ok()) return connection.status();
     const bool was_used = (*connection)->used();
-    reply = (*connection)->Call(words, deadline);
+    absl::Status asked;
+    if (asking) asked = (*connection)->Call({"ASKING"}, deadline).status();
+    reply = asked.ok() ? (*connection)->Exchange(words, deadline) : asked;
     again = was_used && absl::IsUnavailable(reply.status());
     if (reply.ok()) {
       node->GiveBack(*std::move(connection));

@@ -1,9 +1,9 @@
-#include "cc/storage/redis_node.h"
+#include "cc/redis/redis_node.h"
 
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "cc/storage/redis_background.h"
+#include "cc/redis/redis_background.h"
 
 namespace tf_hps {
 namespace {

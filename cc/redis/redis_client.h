@@ -1,5 +1,5 @@
-#ifndef TF_HPS_CC_STORAGE_REDIS_CLIENT_H_
-#define TF_HPS_CC_STORAGE_REDIS_CLIENT_H_
+#ifndef TF_HPS_CC_REDIS_REDIS_CLIENT_H_
+#define TF_HPS_CC_REDIS_REDIS_CLIENT_H_
 
 #include <map>
 #include <memory>
@@ -11,9 +11,9 @@
 #include "absl/strings/string_view.h"
 #include "cc/common/counter.h"
 #include "cc/common/mutex.h"
-#include "cc/storage/redis_connection.h"
-#include "cc/storage/redis_node.h"
-#include "cc/storage/redis_options.h"
+#include "cc/redis/redis_connection.h"
+#include "cc/redis/redis_node.h"
+#include "cc/redis/redis_options.h"
 #include "nlohmann/json.hpp"
 
 namespace tf_hps {
@@ -26,6 +26,7 @@ struct RedisRequest {
   std::string command;                 // in Redis' protocol
   RedisReplyReader* reader = nullptr;  // gets the reply; perhaps a part of it twice, after a retry
   absl::Status status;                 // how it ended
+  absl::string_view script;            // that an EVALSHA names; loaded where it is not known
 };
 
 // A server, or the servers of a cluster. Thread-safe.
@@ -41,7 +42,7 @@ class RedisClient : public std::enable_shared_from_this<RedisClient> {
   // OK.
   bool Run(std::vector<RedisRequest>* requests, RedisDeadline deadline);
 
-  // One command, to the server of `slot`.
+  // One command, to the server of `slot`; follows MOVED and ASK. An error reply is a status.
   absl::StatusOr<RedisReplyPtr> Call(int slot, const std::vector<absl::string_view>& words,
                                      RedisDeadline deadline);
   // One command, to the server of this number; NotFound: there are fewer.
@@ -63,7 +64,8 @@ class RedisClient : public std::enable_shared_from_this<RedisClient> {
   };
 
   absl::StatusOr<std::shared_ptr<const Topology>> CurrentTopology(RedisDeadline deadline);
-  absl::StatusOr<RedisReplyPtr> CallNode(RedisNode* node,
+  // An error reply is a reply.
+  absl::StatusOr<RedisReplyPtr> CallNode(RedisNode* node, bool asking,
                                          const std::vector<absl::string_view>& words,
                                          RedisDeadline deadline);
   absl::Status RefreshTopology(RedisDeadline deadline);
@@ -74,7 +76,10 @@ class RedisClient : public std::enable_shared_from_this<RedisClient> {
   void RunOn(RedisNode* node, std::vector<Route>* routes, std::vector<RedisRequest>* requests,
              RedisConnection* connection, RedisDeadline deadline, absl::Status* lost);
   void Redirect(const std::string& error, Route* route, RedisRequest* request, RedisNode* node,
-                bool* load_script);
+                absl::string_view* script);
+  // Where the words of a MOVED or ASK send us; null when they are none.
+  std::shared_ptr<RedisNode> Redirected(const std::vector<absl::string_view>& words, int slot,
+                                        const RedisNode& from);
 
   const std::shared_ptr<const RedisOptions> options_;
   Counter retries_, redirects_;
@@ -86,4 +91,4 @@ class RedisClient : public std::enable_shared_from_this<RedisClient> {
 
 }  // namespace tf_hps
 
-#endif  // TF_HPS_CC_STORAGE_REDIS_CLIENT_H_
+#endif  // TF_HPS_CC_REDIS_REDIS_CLIENT_H_

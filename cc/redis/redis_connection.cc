@@ -1,4 +1,4 @@
-#include "cc/storage/redis_connection.h"
+#include "cc/redis/redis_connection.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -7,8 +7,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "cc/storage/redis_tls.h"
-#include "cc/storage/sigpipe_block.h"
+#include "cc/redis/redis_tls.h"
+#include "cc/redis/sigpipe_block.h"
 
 namespace tf_hps {
 namespace {
@@ -80,6 +80,15 @@ void AppendRedisCommand(const std::vector<absl::string_view>& words, std::string
   }
 }
 
+absl::Status RedisErrorStatus(const RedisAddress& address, absl::string_view command,
+                              absl::string_view error) {
+  const std::string message =
+      absl::StrCat("Redis at ", address.ToString(), " refuses ", command, ": ", error);
+  if (RefusesUs(error)) return absl::FailedPreconditionError(message);
+  return absl::StartsWith(error, "OOM ") ? absl::ResourceExhaustedError(message)
+                                         : absl::UnavailableError(message);
+}
+
 absl::StatusOr<std::unique_ptr<RedisConnection>> RedisConnection::Open(const RedisOptions& options,
                                                                        const RedisAddress& address,
                                                                        RedisDeadline deadline) {
@@ -93,7 +102,7 @@ absl::StatusOr<std::unique_ptr<RedisConnection>> RedisConnection::Open(const Red
   hiredis.connect_timeout = &timeout;
   hiredis.command_timeout = &timeout;  // for the TLS handshake
   std::unique_ptr<RedisConnection> connection(
-      new RedisConnection(name, redisConnectWithOptions(&hiredis)));
+      new RedisConnection(address, redisConnectWithOptions(&hiredis)));
   redisContext* const context = connection->context_.get();
   if (context == nullptr) return absl::ResourceExhaustedError(absl::StrCat(name, ": no memory"));
   if (context->err != 0) return connection->ContextError();
@@ -212,20 +221,19 @@ absl::StatusOr<RedisReplyPtr> RedisConnection::Read(RedisDeadline deadline) {
   return RedisReplyPtr(static_cast<redisReply*>(object));
 }
 
-absl::StatusOr<RedisReplyPtr> RedisConnection::Call(const std::vector<absl::string_view>& words,
-                                                    RedisDeadline deadline) {
+absl::StatusOr<RedisReplyPtr> RedisConnection::Exchange(const std::vector<absl::string_view>& words,
+                                                        RedisDeadline deadline) {
   std::string command;
   AppendRedisCommand(words, &command);
   if (absl::Status status = Send(command, deadline); !status.ok()) return status;
-  absl::StatusOr<RedisReplyPtr> reply = Read(deadline);
-  if (!reply.ok()) return reply;
-  if ((*reply)->type == REDIS_REPLY_ERROR) {
-    const absl::string_view error((*reply)->str, (*reply)->len);
-    const std::string message = absl::StrCat(name_, " refuses ", words[0], ": ", error);
-    return RefusesUs(error) ? absl::FailedPreconditionError(message)
-                            : absl::UnavailableError(message);
-  }
-  return reply;
+  return Read(deadline);
+}
+
+absl::StatusOr<RedisReplyPtr> RedisConnection::Call(const std::vector<absl::string_view>& words,
+                                                    RedisDeadline deadline) {
+  absl::StatusOr<RedisReplyPtr> reply = Exchange(words, deadline);
+  if (!reply.ok() || (*reply)->type != REDIS_REPLY_ERROR) return reply;
+  return RedisErrorStatus(address_, words[0], {(*reply)->str, (*reply)->len});
 }
 
 }  // namespace tf_hps

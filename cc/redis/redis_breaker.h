@@ -1,5 +1,5 @@
-#ifndef TF_HPS_CC_STORAGE_REDIS_BREAKER_H_
-#define TF_HPS_CC_STORAGE_REDIS_BREAKER_H_
+#ifndef TF_HPS_CC_REDIS_REDIS_BREAKER_H_
+#define TF_HPS_CC_REDIS_REDIS_BREAKER_H_
 
 #include <chrono>
 #include <cstdint>
@@ -66,4 +66,4 @@ class RedisBreaker {
 
 }  // namespace tf_hps
 
-#endif  // TF_HPS_CC_STORAGE_REDIS_BREAKER_H_
+#endif  // TF_HPS_CC_REDIS_REDIS_BREAKER_H_

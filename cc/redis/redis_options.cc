@@ -1,4 +1,4 @@
-#include "cc/storage/redis_options.h"
+#include "cc/redis/redis_options.h"
 
 #include <cstdlib>
 #include <fstream>
@@ -26,12 +26,12 @@ int64_t Number(const json& options, const char* name, int64_t otherwise) {
   return found == options.end() || found->is_null() ? otherwise : found->get<int64_t>();
 }
 
-absl::StatusOr<std::string> Password(const json& options) {
+absl::StatusOr<std::string> Password(const json& options, absl::string_view section) {
   if (const std::string variable = Text(options, "password_env"); !variable.empty()) {
     const char* const value = std::getenv(variable.c_str());
     if (value == nullptr) {
       return absl::FailedPreconditionError(
-          absl::StrCat("`redis.password_env` names ", variable, ", which is not set"));
+          absl::StrCat("`", section, ".password_env` names ", variable, ", which is not set"));
     }
     return std::string(value);
   }
@@ -40,33 +40,33 @@ absl::StatusOr<std::string> Password(const json& options) {
   std::ifstream file(path);
   if (!file) {
     return absl::FailedPreconditionError(
-        absl::StrCat("`redis.password_file` ", path, " cannot be read"));
+        absl::StrCat("`", section, ".password_file` ", path, " cannot be read"));
   }
   const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   return std::string(absl::StripTrailingAsciiWhitespace(text));
 }
 
-absl::Status UrlError(absl::string_view what) {
+absl::Status UrlError(absl::string_view section, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat(
-      "`redis.url` ", what,
+      "`", section, ".url` ", what,
       ". Wanted: redis://HOST[:PORT][/DATABASE], rediss:// for TLS; several with commas between"));
 }
 
 // One of the URLs. None is shown in an error: a password may stand in it.
-absl::Status ParseUrl(absl::string_view url, RedisOptions* options) {
+absl::Status ParseUrl(absl::string_view url, absl::string_view section, RedisOptions* options) {
   url = absl::StripAsciiWhitespace(url);
   const bool tls = absl::ConsumePrefix(&url, "rediss://");
   if (!tls && !absl::ConsumePrefix(&url, "redis://")) {
-    return UrlError("begins neither with redis:// nor with rediss://");
+    return UrlError(section, "begins neither with redis:// nor with rediss://");
   }
   if (!options->addresses.empty() && tls != options->tls.on) {
-    return UrlError("has addresses with TLS and without");
+    return UrlError(section, "has addresses with TLS and without");
   }
   options->tls.on = tls;
   if (absl::StrContains(url, '@') || absl::StrContains(url, '?')) {
-    return UrlError(
-        "holds a user, a password or options; give `username` and `password_file` or "
-        "`password_env`");
+    return UrlError(section,
+                    "holds a user, a password or options; give `username` and `password_file` or "
+                    "`password_env`");
   }
   const std::pair<absl::string_view, absl::string_view> parts =
       absl::StrSplit(url, absl::MaxSplits('/', 1));
@@ -75,24 +75,25 @@ absl::Status ParseUrl(absl::string_view url, RedisOptions* options) {
   absl::string_view port;
   if (absl::ConsumePrefix(&host, "[")) {  // IPv6
     const size_t end = host.find(']');
-    if (end == absl::string_view::npos) return UrlError("has a [ without a ]");
+    if (end == absl::string_view::npos) return UrlError(section, "has a [ without a ]");
     port = host.substr(end + 1);
     host = host.substr(0, end);
-    if (!port.empty() && !absl::ConsumePrefix(&port, ":")) return UrlError("has no port after ]");
+    if (!port.empty() && !absl::ConsumePrefix(&port, ":"))
+      return UrlError(section, "has no port after ]");
   } else if (const size_t colon = host.rfind(':'); colon != absl::string_view::npos) {
     port = host.substr(colon + 1);
     host = host.substr(0, colon);
-    if (port.empty()) return UrlError("has an empty port");
+    if (port.empty()) return UrlError(section, "has an empty port");
   }
-  if (host.empty()) return UrlError("has no host");
+  if (host.empty()) return UrlError(section, "has no host");
   address.host = std::string(host);
   if (!port.empty() &&
       (!absl::SimpleAtoi(port, &address.port) || address.port < 1 || address.port > 65535)) {
-    return UrlError("has a port that is none");
+    return UrlError(section, "has a port that is none");
   }
   if (!parts.second.empty() &&
       (!absl::SimpleAtoi(parts.second, &options->database) || options->database < 0)) {
-    return UrlError("has a database that is no number");
+    return UrlError(section, "has a database that is no number");
   }
   options->addresses.push_back(std::move(address));
   return absl::OkStatus();
@@ -187,35 +188,37 @@ std::vector<ConfigField> RedisConfigFields() {
   };
 }
 
-absl::StatusOr<RedisOptions> ParseRedisOptions(const json& json_options) {
+absl::StatusOr<RedisOptions> ParseRedisOptions(const json& json_options,
+                                               absl::string_view section) {
   RedisOptions options;
   const std::string url = Text(json_options, "url");
-  if (url.empty()) return absl::InvalidArgumentError("`redis.url` is needed");
+  if (url.empty()) return absl::InvalidArgumentError(absl::StrCat("`", section, ".url` is needed"));
   for (const absl::string_view one : absl::StrSplit(url, ',')) {
-    if (absl::Status status = ParseUrl(one, &options); !status.ok()) return status;
+    if (absl::Status status = ParseUrl(one, section, &options); !status.ok()) return status;
   }
   options.cluster = json_options.value("cluster", options.cluster);
   if (!options.cluster && options.addresses.size() > 1) {
-    return UrlError("has several addresses, and `redis.cluster` is false");
+    return UrlError(section, "has several addresses, and `cluster` is false");
   }
   if (options.cluster && options.database != 0) {
-    return UrlError("has a database; a cluster has none but 0");
+    return UrlError(section, "has a database; a cluster has none but 0");
   }
   options.username = Text(json_options, "username");
-  absl::StatusOr<std::string> password = Password(json_options);
+  absl::StatusOr<std::string> password = Password(json_options, section);
   if (!password.ok()) return password.status();
   options.password = *std::move(password);
   if (!options.username.empty() && options.password.empty()) {
-    return absl::InvalidArgumentError(
-        "`redis.username` needs a `redis.password_file` or `redis.password_env`");
+    return absl::InvalidArgumentError(absl::StrCat("`", section, ".username` needs a `", section,
+                                                   ".password_file` or `", section,
+                                                   ".password_env`"));
   }
   options.tls.ca_file = Text(json_options, "tls_ca_file");
   options.tls.certificate_file = Text(json_options, "tls_cert_file");
   options.tls.key_file = Text(json_options, "tls_key_file");
   options.tls.server_name = Text(json_options, "tls_server_name");
   if (options.tls.certificate_file.empty() != options.tls.key_file.empty()) {
-    return absl::InvalidArgumentError(
-        "`redis.tls_cert_file` and `redis.tls_key_file` are given both or not at all");
+    return absl::InvalidArgumentError(absl::StrCat("`", section, ".tls_cert_file` and `", section,
+                                                   ".tls_key_file` are given both or not at all"));
   }
   const auto milliseconds = [&](const char* name, std::chrono::milliseconds otherwise) {
     return std::chrono::milliseconds(Number(json_options, name, otherwise.count()));

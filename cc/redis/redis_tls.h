@@ -1,10 +1,10 @@
-#ifndef TF_HPS_CC_STORAGE_REDIS_TLS_H_
-#define TF_HPS_CC_STORAGE_REDIS_TLS_H_
+#ifndef TF_HPS_CC_REDIS_REDIS_TLS_H_
+#define TF_HPS_CC_REDIS_REDIS_TLS_H_
 
 #include <string>
 
 #include "absl/status/status.h"
-#include "cc/storage/redis_options.h"
+#include "cc/redis/redis_options.h"
 #include "hiredis/hiredis.h"
 
 namespace tf_hps {
@@ -16,4 +16,4 @@ absl::Status StartRedisTls(const RedisTlsOptions& options, const std::string& ho
 
 }  // namespace tf_hps
 
-#endif  // TF_HPS_CC_STORAGE_REDIS_TLS_H_
+#endif  // TF_HPS_CC_REDIS_REDIS_TLS_H_

@@ -1,5 +1,5 @@
-#ifndef TF_HPS_CC_STORAGE_REDIS_OPTIONS_H_
-#define TF_HPS_CC_STORAGE_REDIS_OPTIONS_H_
+#ifndef TF_HPS_CC_REDIS_REDIS_OPTIONS_H_
+#define TF_HPS_CC_REDIS_REDIS_OPTIONS_H_
 
 #include <chrono>
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "cc/common/config.h"
 #include "nlohmann/json.hpp"
 
@@ -51,9 +52,11 @@ struct RedisOptions {
 
 std::vector<ConfigField> RedisConfigFields();
 
-// Reads the secret and checks the address. No message shows a password.
-absl::StatusOr<RedisOptions> ParseRedisOptions(const nlohmann::json& options);
+// Reads the secret and checks the address; fields that are not there have their defaults. `section`
+// is what errors call them by. No message shows a password.
+absl::StatusOr<RedisOptions> ParseRedisOptions(const nlohmann::json& options,
+                                               absl::string_view section = "redis");
 
 }  // namespace tf_hps
 
-#endif  // TF_HPS_CC_STORAGE_REDIS_OPTIONS_H_
+#endif  // TF_HPS_CC_REDIS_REDIS_OPTIONS_H_

@@ -1,5 +1,5 @@
-#ifndef TF_HPS_CC_STORAGE_REDIS_CONNECTION_H_
-#define TF_HPS_CC_STORAGE_REDIS_CONNECTION_H_
+#ifndef TF_HPS_CC_REDIS_REDIS_CONNECTION_H_
+#define TF_HPS_CC_REDIS_REDIS_CONNECTION_H_
 
 #include <chrono>
 #include <memory>
@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "cc/storage/redis_options.h"
+#include "cc/redis/redis_options.h"
 #include "hiredis/hiredis.h"
 
 namespace tf_hps {
@@ -35,6 +35,11 @@ class RedisReplyReader {
 // Appends a command in Redis' protocol.
 void AppendRedisCommand(const std::vector<absl::string_view>& words, std::string* out);
 
+// What an error reply says: Unavailable, ResourceExhausted (out of memory), or FailedPrecondition
+// where the server refuses who we are.
+absl::Status RedisErrorStatus(const RedisAddress& address, absl::string_view command,
+                              absl::string_view error);
+
 // One connection, logged in. Not thread-safe. Waits with poll until the deadline, never longer,
 // however slowly the bytes come. After a failed call it is of no use.
 //
@@ -52,7 +57,10 @@ class RedisConnection {
   absl::Status Read(RedisReplyReader* reader, std::string* error, RedisDeadline deadline);
   // Reads the next reply as a tree, errors too.
   absl::StatusOr<RedisReplyPtr> Read(RedisDeadline deadline);
-  // Sends one command and reads its reply; an error reply is a status.
+  // Sends one command and reads its reply as a tree, errors too.
+  absl::StatusOr<RedisReplyPtr> Exchange(const std::vector<absl::string_view>& words,
+                                         RedisDeadline deadline);
+  // The same; an error reply is a status.
   absl::StatusOr<RedisReplyPtr> Call(const std::vector<absl::string_view>& words,
                                      RedisDeadline deadline);
 
@@ -60,8 +68,11 @@ class RedisConnection {
   void set_used() { used_ = true; }
 
  private:
-  RedisConnection(std::string name, redisContext* context)
-      : name_(std::move(name)), context_(context), buffer_(size_t{256} << 10) {}
+  RedisConnection(const RedisAddress& address, redisContext* context)
+      : address_(address),
+        name_("Redis at " + address.ToString()),
+        context_(context),
+        buffer_(size_t{256} << 10) {}
 
   absl::Status StartTls(const RedisOptions& options, const RedisAddress& address);
   absl::Status LogIn(const RedisOptions& options, RedisDeadline deadline);
@@ -69,6 +80,7 @@ class RedisConnection {
   absl::Status Wait(short events, RedisDeadline deadline);
   absl::Status ContextError() const;
 
+  const RedisAddress address_;
   const std::string name_;
   const std::unique_ptr<redisContext, FreeRedisContext> context_;
   std::vector<char> buffer_;
@@ -77,4 +89,4 @@ class RedisConnection {
 
 }  // namespace tf_hps
 
-#endif  // TF_HPS_CC_STORAGE_REDIS_CONNECTION_H_
+#endif  // TF_HPS_CC_REDIS_REDIS_CONNECTION_H_

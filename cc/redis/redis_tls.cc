@@ -1,4 +1,4 @@
-#include "cc/storage/redis_tls.h"
+#include "cc/redis/redis_tls.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>

@@ -1,5 +1,5 @@
-#ifndef TF_HPS_CC_STORAGE_REDIS_BACKGROUND_H_
-#define TF_HPS_CC_STORAGE_REDIS_BACKGROUND_H_
+#ifndef TF_HPS_CC_REDIS_REDIS_BACKGROUND_H_
+#define TF_HPS_CC_REDIS_REDIS_BACKGROUND_H_
 
 #include "cc/common/thread_pool.h"
 
@@ -13,4 +13,4 @@ inline ThreadPool& RedisBackground() {
 
 }  // namespace tf_hps
 
-#endif  // TF_HPS_CC_STORAGE_REDIS_BACKGROUND_H_
+#endif  // TF_HPS_CC_REDIS_REDIS_BACKGROUND_H_

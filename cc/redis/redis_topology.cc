@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "cc/storage/redis_background.h"
-#include "cc/storage/redis_client.h"
+#include "cc/redis/redis_background.h"
+#include "cc/redis/redis_client.h"
 
 namespace tf_hps {
 namespace {

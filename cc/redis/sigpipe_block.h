@@ -1,5 +1,5 @@
-#ifndef TF_HPS_CC_STORAGE_SIGPIPE_BLOCK_H_
-#define TF_HPS_CC_STORAGE_SIGPIPE_BLOCK_H_
+#ifndef TF_HPS_CC_REDIS_SIGPIPE_BLOCK_H_
+#define TF_HPS_CC_REDIS_SIGPIPE_BLOCK_H_
 
 #include <pthread.h>
 #include <signal.h>
@@ -39,4 +39,4 @@ class SigpipeBlock {
 
 }  // namespace tf_hps
 
-#endif  // TF_HPS_CC_STORAGE_SIGPIPE_BLOCK_H_
+#endif  // TF_HPS_CC_REDIS_SIGPIPE_BLOCK_H_
