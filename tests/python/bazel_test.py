@@ -1,8 +1,8 @@
 """BUILD and WORKSPACE with Debian's bazel-bootstrap, offline: alone, and as a repository of a server.
 
 Loading and analysis run wherever bazel is installed (half a minute): every file, label and repository is
-found. To compile it all takes ten minutes on two cores, on top of what CMake compiles in the same run, so that
-is done where TF_HPS_TEST_BAZEL is set: a folder for what was built, which is kept and makes the next time short.
+found. To compile it all takes as long as one more of CMake's builds, twice, so that is done
+where TF_HPS_TEST_BAZEL is set: a folder for what was built, which is kept and makes the next time short.
 """
 
 import csv
