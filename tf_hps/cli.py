@@ -5,9 +5,20 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tf_hps.commands import config, inspect, load, rewrite, rollback, snapshot, verify
+from tf_hps.commands import (
+    config,
+    inspect,
+    load,
+    plan,
+    rewrite,
+    rollback,
+    serve,
+    snapshot,
+    top,
+    verify,
+)
 
-_COMMANDS = (load, rewrite, inspect, verify, snapshot, rollback, config)
+_COMMANDS = (load, rewrite, inspect, verify, snapshot, rollback, config, plan, serve, top)
 
 # What a user can have done wrong. Anything else is a mistake of ours and shows its traceback.
 _USER_ERRORS = (OSError, ValueError, RuntimeError, ImportError)
@@ -37,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tf-hps",
         description="Embedding tables outside of TensorFlow models: fill, inspect and check stores, rewrite "
-        "models.",
+        "and serve models.",
         epilog="Exit codes: 0 done, 1 `verify` found a difference, 2 an error.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

@@ -25,6 +25,9 @@ class MemoryConfig:
             not asked for longest.
         preload: Whether a table is filled from the tier below when it is opened. Default: True where
             there is one.
+        hot_keys_path: The folder of the hot keys, as `tf_hps.export(hot_keys=...)` writes it: their rows are
+            in memory before a table has opened.
+        save_hot_keys_s: Seconds between two writings of the hot keys into that folder. Default: 0, never.
 
     Example:
 
@@ -35,6 +38,8 @@ class MemoryConfig:
     capacity_bytes: int | None = fields.field(fields.whole_number(1))
     eviction: str | None = fields.field(fields.one_of("lfu", "lru"))
     preload: bool | None = fields.field(fields.flag)
+    hot_keys_path: str | None = fields.field(fields.path)
+    save_hot_keys_s: int | None = fields.field(fields.whole_number(0))
 
     def __post_init__(self) -> None:
         fields.check_fields(self)

@@ -140,6 +140,13 @@ class Table(tf.saved_model.experimental.TrackableResource):
         """What the table holds and has counted, per tier."""
         return self._table.stats()
 
+    def hot_keys(self, count: int) -> NDArray[np.int64]:
+        """Up to `count` of the keys that are asked for most, the hottest first.
+
+        A memory tier without a bound does not count what is asked for: these are then any of its keys.
+        """
+        return self._table.hot_keys(count)
+
     def inspect(self, key: int) -> dict[str, Any]:
         """What every tier has under `key`, for the search for a wrong row.
 

@@ -21,7 +21,7 @@ MAY_INCLUDE = {
     "hierarchy": {"common", "cache", "storage", "update"},
     "kernels": {"common", "cache", "storage", "update", "hierarchy"},
     "ops": set(),
-    "bindings": {"common", "cache", "storage", "update", "hierarchy"},
+    "bindings": {"common", "cache", "storage", "update", "hierarchy", "kernels"},
 }
 SEES_TENSORFLOW = {"kernels", "ops"}
 # Outside of ours: what any floor may include with quotes or from a folder. A header without a folder in

@@ -5,6 +5,8 @@
 
 setup wheel test
 need_packages libgtest-dev libgmock-dev redis-server openssl
+# Compiles the op library twice more, with Bazel, so only where it is asked for (tests/python/bazel_test.py).
+[ -z "${TF_HPS_TEST_BAZEL:-}" ] || need_packages bazel-bootstrap
 # Where they are unpacked; the tests find servers in PATH.
 PATH=$PATH:$deps/usr/bin
 [ ! -d "$deps/have" ] || export TF_HPS_TEST_LIBRARIES=$deps/usr/lib/x86_64-linux-gnu

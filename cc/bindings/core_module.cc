@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "cc/bindings/tf_hps.h"
 
@@ -169,6 +170,13 @@ class Table {
     return TakeJson(json);
   }
 
+  Keys HotKeys(size_t n) const {
+    std::vector<int64_t> keys(n);
+    size_t found = 0;
+    Run([&] { return tf_hps_table_hot_keys(table_.get(), n, keys.data(), &found); });
+    return Keys(static_cast<ssize_t>(found), keys.data());
+  }
+
   py::object Inspect(int64_t key) const {
     char* json = nullptr;
     Run([&] { return tf_hps_table_inspect(table_.get(), key, &json); });
@@ -240,6 +248,13 @@ void StoreCheckpoint(const std::string& path, const std::string& target) {
   Run([&] { return tf_hps_store_checkpoint(path.c_str(), target.c_str()); });
 }
 
+std::string Metrics() {
+  char* text = nullptr;
+  Run([&] { return tf_hps_metrics(&text); });
+  const std::unique_ptr<char, decltype(&tf_hps_free)> owned(text, &tf_hps_free);
+  return text;
+}
+
 py::object BuildInfo() {
   char* json = nullptr;
   Run([&] { return tf_hps_build_info(&json); });
@@ -291,6 +306,7 @@ PYBIND11_MODULE(_core, m) {
       .def("scan", &Table::Scan, "first"_a = INT64_MIN, "last"_a = INT64_MAX,
            "batch_size"_a = 65536)
       .def("stats", &Table::Stats)
+      .def("hot_keys", &Table::HotKeys, "n"_a)
       .def("inspect", &Table::Inspect, "key"_a)
       .def("wait_for_preload", &Table::WaitForPreload)
       .def("wait_until", &Table::WaitUntil, "position"_a, "timeout"_a)
@@ -304,5 +320,6 @@ PYBIND11_MODULE(_core, m) {
   m.def("encode_rows", &EncodeRows, "row_format"_a, "elements"_a);
   m.def("open_stores", &OpenStores);
   m.def("store_checkpoint", &StoreCheckpoint, "path"_a, "target"_a);
+  m.def("metrics", &Metrics);
   m.def("build_info", &BuildInfo);
 }

@@ -18,6 +18,7 @@
 #include "cc/common/row_codec.h"
 #include "cc/hierarchy/table_handle.h"
 #include "cc/hierarchy/table_registry.h"
+#include "cc/kernels/prometheus_page.h"
 #include "cc/storage/rocksdb_databases.h"
 #include "cc/update/update_batch.h"
 #include "cc/update/update_source.h"
@@ -161,6 +162,15 @@ char* tf_hps_table_inspect(const tf_hps_table* table, int64_t key, char** json) 
   return Run([&] { return HandOut(table->table->Inspect(key), json); });
 }
 
+char* tf_hps_table_hot_keys(tf_hps_table* table, size_t n, int64_t* keys, size_t* found) {
+  return Run([&] {
+    const std::vector<Key> hot = table->table->table().HotKeys(n);
+    std::copy(hot.begin(), hot.end(), keys);
+    *found = hot.size();
+    return absl::OkStatus();
+  });
+}
+
 char* tf_hps_table_wait_for_preload(tf_hps_table* table) {
   return Run([&] { return table->table->table().WaitForPreload(); });
 }
@@ -274,6 +284,13 @@ char* tf_hps_store_checkpoint(const char* path, const char* target) {
   return Run([&] {
     auto database = FindOpenRocksdb(path);
     return database.ok() ? (*database)->Checkpoint(target) : database.status();
+  });
+}
+
+char* tf_hps_metrics(char** text) {
+  return Run([&] {
+    *text = NewString(PrometheusPage());
+    return *text == nullptr ? absl::ResourceExhaustedError("out of memory") : absl::OkStatus();
   });
 }
 

@@ -35,6 +35,8 @@ TF_HPS_API char* tf_hps_table_insert(tf_hps_table* table, const int64_t* keys, s
                                      const uint8_t* rows);
 TF_HPS_API char* tf_hps_table_erase(tf_hps_table* table, const int64_t* keys, size_t n);
 TF_HPS_API char* tf_hps_table_stats(tf_hps_table* table, char** json);
+// Up to n keys that are asked for most, the hottest first; *found says how many.
+TF_HPS_API char* tf_hps_table_hot_keys(tf_hps_table* table, size_t n, int64_t* keys, size_t* found);
 // {"table", "key", "generation", "tiers": [{"kind", "state", "row"}]}, and for a table that follows
 // a stream "position" and "time_us" of the last commit it has.
 TF_HPS_API char* tf_hps_table_inspect(const tf_hps_table* table, int64_t key, char** json);
@@ -73,6 +75,10 @@ TF_HPS_API char* tf_hps_encode_rows(const char* row_format, int64_t embedding_di
 TF_HPS_API char* tf_hps_open_stores(char** json);
 // A consistent copy of an open RocksDB store at `target` (hard links where the disk allows it).
 TF_HPS_API char* tf_hps_store_checkpoint(const char* path, const char* target);
+
+// TensorFlow's monitoring registry, the tables' metrics among it, in Prometheus' text format as TF
+// Serving prints it.
+TF_HPS_API char* tf_hps_metrics(char** text);
 
 // What this library was built with: {"version", "tensorflow", "cpu_isa", "rocksdb"}.
 TF_HPS_API char* tf_hps_build_info(char** json);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "cc/common/cgroup.h"
 
 namespace tf_hps {
 
@@ -33,8 +34,7 @@ void ThreadPool::Schedule(std::function<void()> work) {
 
 ThreadPool& ThreadPool::ForLookups() {
   // Twice the cores: these threads wait for the disk most of their time.
-  static auto* const pool = new ThreadPool(
-      "hps-lookup", std::clamp(2 * static_cast<int>(std::thread::hardware_concurrency()), 4, 64));
+  static auto* const pool = new ThreadPool("hps-lookup", std::clamp(2 * AvailableCpus(), 4, 64));
   return *pool;
 }
 

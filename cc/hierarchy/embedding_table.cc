@@ -5,8 +5,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "cc/hierarchy/hot_keys.h"
 #include "cc/hierarchy/row_promoter.h"
 #include "cc/hierarchy/store_preloader.h"
+#include "cc/hierarchy/table_health.h"
 #include "cc/hierarchy/table_update.h"
 #include "cc/hierarchy/unique_keys.h"
 #include "cc/storage/store_backend.h"
@@ -29,8 +31,9 @@ std::string Described(const TableSpec& spec) { return absl::StrCat("table \"", s
 EmbeddingTable::EmbeddingTable(TableSpec spec)
     : spec_(std::move(spec)), gate_(CommitGate::Of(spec_.deployment)) {}
 
-// The preloader and the promoter end before the stores they write to.
+// What writes to the stores, and what reads them, ends before they do.
 EmbeddingTable::~EmbeddingTable() {
+  hot_key_saver_.reset();
   preloader_.reset();
   promoter_.reset();
 }
@@ -45,7 +48,7 @@ absl::StatusOr<std::shared_ptr<EmbeddingTable>> EmbeddingTable::Open(TableSpec s
     absl::StatusOr<std::unique_ptr<EmbeddingStore>> store =
         backend.open(table->spec_, section->second);
     if (!store.ok()) return store.status();
-    auto tier = std::make_unique<Tier>();
+    auto tier = std::make_unique<TableTier>();
     tier->store = *std::move(store);
     if (tier->store->AnswersFromMemory()) {
       table->memory_tiers_ = table->tiers_.size() + 1;
@@ -59,6 +62,9 @@ absl::StatusOr<std::shared_ptr<EmbeddingTable>> EmbeddingTable::Open(TableSpec s
         " has no tier: its deployment has neither a memory, a redis nor a rocksdb section"));
   }
   table->promoter_ = std::make_unique<RowPromoter>(table->spec_.row_bytes());
+  if (const auto memory = config.sections.find("memory"); memory != config.sections.end()) {
+    table->WarmUp(memory->second);
+  }
   if (preload && table->memory_tiers_ < table->tiers_.size()) {
     table->preloader_ = std::make_unique<StorePreloader>(
         table->spec_, table->tiers_.back()->store, table->tiers_[table->memory_tiers_ - 1]->store,
@@ -71,13 +77,14 @@ absl::Status EmbeddingTable::FindInMemory(absl::Span<const Key> keys, const RowS
                                           Pending* pending) const {
   keys_.Add(pending->size());
   for (size_t t = 0; t < memory_tiers_ && !pending->empty(); ++t) {
-    const Tier& tier = *tiers_[t];
+    const TableTier& tier = *tiers_[t];
     const bool is_last = t + 1 == tiers_.size();
     // Asked before and after: a row may be preloaded, or evicted, between Find and the question.
     const bool ends_here = is_last || tier.store->IsComplete();
     const size_t asked = pending->size();
     const size_t absent = pending->absent();
-    if (absl::Status status = tier.store->Find(keys, sink, pending); !status.ok()) return status;
+    absl::Status status = tier.Find(keys, sink, spec_.name, StageTimer::Measure::kSampled, pending);
+    if (!status.ok()) return status;
     const size_t marked_absent = pending->absent() - absent;
     tier.hits.Add(asked - pending->size() - marked_absent);
     tier.misses.Add(pending->size() + marked_absent);
@@ -94,6 +101,7 @@ absl::Status EmbeddingTable::FindInMemory(absl::Span<const Key> keys, const RowS
 absl::Status EmbeddingTable::FindInStores(absl::Span<const Key> keys, const RowSink& sink,
                                           Pending* pending) {
   if (pending->empty()) return absl::OkStatus();
+  const StageTimer timer("stores", spec_.name, StageTimer::Measure::kAlways, &stores_latency_);
   const UniqueKeys unique(keys, *pending);
   const size_t row_bytes = spec_.row_bytes();
   StoreReads::Part part(&reads_, unique.keys(), StampsRead(&stamps_, unique.keys()), row_bytes);
@@ -161,7 +169,8 @@ absl::Status EmbeddingTable::ReadStores(StoreRead* read) const {
   std::string failed_above;
   for (size_t t = memory_tiers_; t < tiers_.size() && !left.empty(); ++t) {
     const Pending asked = left;
-    const absl::Status status = tiers_[t]->store->Find(read->keys, sink, &left);
+    const absl::Status status =
+        tiers_[t]->Find(read->keys, sink, spec_.name, StageTimer::Measure::kAlways, &left);
     // A volatile tier that fails is one tier fewer. The persistent store has every row, so without
     // it nobody can say that a key is unknown.
     if (!status.ok() && t + 1 == tiers_.size()) {
@@ -265,7 +274,7 @@ absl::Status EmbeddingTable::Apply(const UpdateBatch& batch) {
 
 std::vector<const EmbeddingStore*> EmbeddingTable::Stores() const {
   std::vector<const EmbeddingStore*> stores;
-  for (const std::unique_ptr<Tier>& tier : tiers_) stores.push_back(tier->store.get());
+  for (const std::unique_ptr<TableTier>& tier : tiers_) stores.push_back(tier->store.get());
   return stores;
 }
 
@@ -287,6 +296,12 @@ absl::Status EmbeddingTable::WaitForPreload() const {
 
 void EmbeddingTable::WaitForPromotions() const { promoter_->Wait(); }
 
+int64_t EmbeddingTable::MemoryBytes() const {
+  int64_t bytes = 0;
+  for (size_t t = 0; t < memory_tiers_; ++t) bytes += tiers_[t]->store->Stats().bytes;
+  return bytes;
+}
+
 nlohmann::json EmbeddingTable::Stats() const {
   bool exact = false;
   const int64_t rows = Rows(&exact);
@@ -302,25 +317,15 @@ nlohmann::json EmbeddingTable::Stats() const {
       {"keys", keys_.Get()},
       {"default_rows", default_rows_served_.Get()},
       {"shared_reads", reads_.keys_shared()},
+      {"stores_latency", stores_latency_.ToJson()},
       {"promotion",
        {{"rows", promoter_->rows_promoted()},
         {"dropped", promoter_->rows_dropped()},
         {"queued_bytes", promoter_->queued_bytes()}}},
   };
   nlohmann::json& tiers = stats["tiers"] = nlohmann::json::array();
-  for (const std::unique_ptr<Tier>& tier : tiers_) {
-    const StoreStats store = tier->store->Stats();
-    tiers.push_back({{"kind", tier->store->kind()},
-                     {"hits", tier->hits.Get()},
-                     {"misses", tier->misses.Get()},
-                     {"rows", store.rows},
-                     {"rows_exact", store.rows_exact},
-                     {"bytes", store.bytes},
-                     {"capacity_rows", store.capacity_rows},
-                     {"evictions", store.evictions},
-                     {"absent", store.absent},
-                     {"complete", tier->store->IsComplete()}});
-    tiers.back().update(tier->store->Health());
+  for (const std::unique_ptr<TableTier>& tier : tiers_) {
+    tiers.push_back(tier->Stats());
   }
   if (preloader_ != nullptr) {
     const bool done = preloader_->done();
@@ -331,6 +336,7 @@ nlohmann::json EmbeddingTable::Stats() const {
                         {"rows", preloader_->rows_loaded()}};
     if (!status.ok()) stats["preload"]["error"] = status.ToString();
   }
+  stats["health"] = TableHealthName(HealthOf(stats));
   return stats;
 }
 

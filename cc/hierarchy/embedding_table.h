@@ -10,18 +10,21 @@
 #include "absl/types/span.h"
 #include "cc/common/config.h"
 #include "cc/common/counter.h"
+#include "cc/common/latency_histogram.h"
 #include "cc/common/mutex.h"
 #include "cc/common/rows.h"
 #include "cc/common/table_spec.h"
 #include "cc/common/update_stamps.h"
 #include "cc/hierarchy/commit_gate.h"
 #include "cc/hierarchy/store_reads.h"
+#include "cc/hierarchy/table_tier.h"
 #include "cc/storage/embedding_store.h"
 #include "cc/update/update_batch.h"
 #include "nlohmann/json.hpp"
 
 namespace tf_hps {
 
+class HotKeySaver;
 class RowPromoter;
 class StorePreloader;
 
@@ -83,19 +86,22 @@ class EmbeddingTable {
   // Waits until everything queued for promotion so far was promoted or dropped (for tests).
   void WaitForPromotions() const;
 
+  // Up to `n` of the keys that are asked for most, the hottest first.
+  std::vector<Key> HotKeys(size_t n) const { return tiers_[0]->store->HotKeys(n); }
+  // Of this process's memory.
+  int64_t MemoryBytes() const;
+
   // Everything counted: see docs/operations.md.
   nlohmann::json Stats() const;
 
  private:
   friend class TableUpdate;
 
-  struct Tier {
-    std::shared_ptr<EmbeddingStore> store;
-    mutable Counter hits;
-    mutable Counter misses;
-  };
-
   explicit EmbeddingTable(TableSpec spec);
+  // Brings the rows of the hot keys into memory before anybody looks up, and saves the keys from
+  // then on (table_warmup.cc).
+  void WarmUp(const nlohmann::json& memory_options);
+  absl::Status LoadRows(std::vector<Key> keys);
   // Asks the tiers that may wait.
   absl::Status ReadStores(StoreRead* read) const;
   // Queues what was found for the tiers above the one that had it, and what nobody knew for all.
@@ -104,15 +110,17 @@ class EmbeddingTable {
   // Constant after Open.
   const TableSpec spec_;
   const CommitGate& gate_;
-  std::vector<std::unique_ptr<Tier>> tiers_;  // in the order asked
-  size_t memory_tiers_ = 0;                   // the first so many answer from memory
+  std::vector<std::unique_ptr<TableTier>> tiers_;  // in the order asked
+  size_t memory_tiers_ = 0;                        // the first so many answer from memory
 
   // Synchronize themselves.
   UpdateStamps stamps_;
   StoreReads reads_;
   mutable Counter lookups_, keys_, default_rows_served_;
+  LatencyHistogram stores_latency_;  // of FindInStores
   std::unique_ptr<RowPromoter> promoter_;
   std::unique_ptr<StorePreloader> preloader_;
+  std::unique_ptr<HotKeySaver> hot_key_saver_;
 
   // Serializes Apply: two updates of one key reach all tiers in the same order.
   Mutex apply_mutex_;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "cc/common/cgroup.h"
 
 namespace tf_hps {
 namespace {
@@ -39,7 +40,7 @@ Key FromOrdered(uint64_t ordered) { return static_cast<Key>(ordered ^ (uint64_t{
 int Threads() {
   // Reading and inserting are both bound by the processor; leave some for the lookups of a server
   // that is already running.
-  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 2, 1, 8);
+  return std::clamp(AvailableCpus() / 2, 1, 8);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "cc/hierarchy/followed_table.h"
 #include "cc/hierarchy/inspect_row.h"
+#include "cc/hierarchy/table_health.h"
 
 namespace tf_hps {
 namespace {
@@ -54,7 +55,10 @@ TableHandle::~TableHandle() = default;
 
 nlohmann::json TableHandle::Stats() const {
   nlohmann::json stats = table_->Stats();
-  if (followed_ != nullptr) stats["updates"] = followed_->Stats();
+  if (followed_ != nullptr) {
+    stats["updates"] = followed_->Stats();
+    stats["health"] = TableHealthName(HealthOf(stats));
+  }
   return stats;
 }
 

@@ -11,8 +11,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "cc/common/cgroup.h"
 #include "cc/common/table_spec.h"
 #include "cc/hierarchy/followed_table.h"
+#include "cc/hierarchy/memory_plan.h"
 #include "cc/storage/store_backend.h"
 
 namespace tf_hps {
@@ -103,7 +105,21 @@ absl::StatusOr<std::shared_ptr<TableHandle>> TableRegistry::Open(const std::stri
   if (!table.ok()) return table.status();
   auto followed = FollowedTable::Follow(*deployment, config->second, *table);
   if (!followed.ok()) return followed.status();
-  return TableHandle::Create(*std::move(table), config->second, *std::move(followed));
+  auto handle = TableHandle::Create(*table, config->second, *std::move(followed));
+  if (handle.ok()) Remember(*handle);
+  return handle;
+}
+
+void TableRegistry::Remember(const std::shared_ptr<TableHandle>& handle) {
+  const TableSpec& spec = handle->spec();
+  MutexLock lock(&mutex_);
+  const auto entry = tables_.find(Identity(spec.deployment, spec.name, spec.generation));
+  if (entry == tables_.end()) return;
+  auto& handles = entry->second.handles;
+  handles.erase(std::remove_if(handles.begin(), handles.end(),
+                               [](const auto& other) { return other.expired(); }),
+                handles.end());
+  handles.push_back(handle);
 }
 
 absl::StatusOr<std::shared_ptr<EmbeddingTable>> TableRegistry::OpenRows(
@@ -117,7 +133,8 @@ absl::StatusOr<std::shared_ptr<EmbeddingTable>> TableRegistry::OpenRows(
 
   const Identity identity(spec->deployment, spec->name, spec->generation);
   const auto known = tables_.find(identity);
-  std::shared_ptr<EmbeddingTable> table = known == tables_.end() ? nullptr : known->second.lock();
+  std::shared_ptr<EmbeddingTable> table =
+      known == tables_.end() ? nullptr : known->second.table.lock();
   if (table != nullptr) {
     if (spec->embedding_dim == table->spec().embedding_dim &&
         spec->row_format == table->spec().row_format) {
@@ -132,22 +149,64 @@ absl::StatusOr<std::shared_ptr<EmbeddingTable>> TableRegistry::OpenRows(
   }
   // A server that loads a new generation every hour must not collect the names of the old ones.
   for (auto entry = tables_.begin(); entry != tables_.end();) {
-    entry = entry->second.expired() ? tables_.erase(entry) : std::next(entry);
+    entry = entry->second.table.expired() ? tables_.erase(entry) : std::next(entry);
   }
-  absl::StatusOr<std::shared_ptr<EmbeddingTable>> opened = EmbeddingTable::Open(*spec, config);
-  if (opened.ok()) tables_[identity] = *opened;
+  TableConfig fitted = config;
+  const absl::StatusOr<int64_t> planned =
+      PlanMemory(*spec, CurrentResourceLimits(), PromisedBytes(), &fitted);
+  if (!planned.ok()) return planned.status();
+  absl::StatusOr<std::shared_ptr<EmbeddingTable>> opened = EmbeddingTable::Open(*spec, fitted);
+  if (opened.ok()) tables_[identity] = {*opened, *planned};
   return opened;
+}
+
+int64_t TableRegistry::PromisedBytes() {
+  int64_t promised = 0;
+  for (const auto& [identity, entry] : tables_) {
+    const std::shared_ptr<EmbeddingTable> table = entry.table.lock();
+    if (table != nullptr) {
+      promised += std::max<int64_t>(0, entry.planned_bytes - table->MemoryBytes());
+    }
+  }
+  return promised;
+}
+
+std::vector<std::shared_ptr<EmbeddingTable>> TableRegistry::OpenTables() {
+  std::vector<std::shared_ptr<EmbeddingTable>> open;
+  MutexLock lock(&mutex_);
+  for (const auto& [identity, held] : tables_) {
+    if (auto table = held.table.lock()) open.push_back(std::move(table));
+  }
+  return open;
+}
+
+std::vector<nlohmann::json> TableRegistry::Stats() {
+  // Asked outside of the lock, and let go of there.
+  std::vector<std::pair<std::shared_ptr<EmbeddingTable>, std::shared_ptr<TableHandle>>> open;
+  {
+    MutexLock lock(&mutex_);
+    for (const auto& [identity, entry] : tables_) {
+      auto table = entry.table.lock();
+      if (table == nullptr) continue;
+      std::shared_ptr<TableHandle> handle;
+      for (size_t i = 0; i < entry.handles.size() && handle == nullptr; ++i) {
+        handle = entry.handles[i].lock();
+      }
+      open.emplace_back(std::move(table), std::move(handle));
+    }
+  }
+  std::vector<nlohmann::json> stats;
+  for (const auto& [table, handle] : open) {
+    stats.push_back(handle != nullptr ? handle->Stats() : table->Stats());
+  }
+  return stats;
 }
 
 bool TableRegistry::AnyTableWaits() {
   // Let go of outside the lock: the last one to hold a table closes its stores.
-  std::vector<std::shared_ptr<EmbeddingTable>> open;
-  {
-    MutexLock lock(&mutex_);
-    for (const auto& [identity, table] : tables_) open.push_back(table.lock());
-  }
+  const std::vector<std::shared_ptr<EmbeddingTable>> open = OpenTables();
   return std::any_of(open.begin(), open.end(), [](const std::shared_ptr<EmbeddingTable>& table) {
-    return table != nullptr && table->WaitsForStores();
+    return table->WaitsForStores();
   });
 }
 

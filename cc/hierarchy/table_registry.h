@@ -5,12 +5,14 @@
 #include <memory>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "cc/common/config.h"
 #include "cc/common/mutex.h"
 #include "cc/hierarchy/embedding_table.h"
 #include "cc/hierarchy/table_handle.h"
+#include "nlohmann/json.hpp"
 
 namespace tf_hps {
 
@@ -26,6 +28,9 @@ class TableRegistry {
   absl::StatusOr<std::shared_ptr<TableHandle>> Open(const std::string& config_path,
                                                     const std::string& name);
 
+  // Of those that somebody holds, in the order of their identities: TableHandle::Stats.
+  std::vector<nlohmann::json> Stats();
+
   // Whether any open table does (EmbeddingTable::WaitsForStores).
   bool AnyTableWaits();
 
@@ -35,8 +40,19 @@ class TableRegistry {
   absl::StatusOr<std::shared_ptr<EmbeddingTable>> OpenRows(const DeploymentConfig& deployment,
                                                            const TableConfig& config);
 
+  struct Entry {
+    std::weak_ptr<EmbeddingTable> table;
+    int64_t planned_bytes = 0;  // of memory, once it is filled
+    std::vector<std::weak_ptr<TableHandle>> handles = {};
+  };
+
+  std::vector<std::shared_ptr<EmbeddingTable>> OpenTables();
+  void Remember(const std::shared_ptr<TableHandle>& handle);
+  // What open tables have yet to fill of the memory that was planned for them.
+  int64_t PromisedBytes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   Mutex mutex_;
-  std::map<Identity, std::weak_ptr<EmbeddingTable>> tables_ ABSL_GUARDED_BY(mutex_);
+  std::map<Identity, Entry> tables_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tf_hps

@@ -119,6 +119,9 @@ class EmbeddingStore {
   virtual void MarkComplete() {}
   virtual void MarkIncomplete() {}
 
+  // Up to `n` of the keys that are asked for most, the hottest first, where the store counts that.
+  virtual std::vector<Key> HotKeys(size_t n) const { return {}; }
+
   virtual StoreStats Stats() const = 0;
   // What only this kind of store can tell, as an object; its fields stand beside those of Stats().
   virtual nlohmann::json Health() const { return nlohmann::json::object(); }

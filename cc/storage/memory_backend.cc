@@ -25,8 +25,13 @@ absl::StatusOr<int64_t> Capacity(const TableSpec& spec, const nlohmann::json& op
   return option->get<int64_t>();
 }
 
-absl::StatusOr<std::unique_ptr<EmbeddingStore>> Open(const TableSpec& spec,
-                                                     const nlohmann::json& options) {
+double BytesPerRow(const TableSpec& spec, const MemoryStoreOptions& store) {
+  return static_cast<double>(RowSlab::StrideFor(spec.row_bytes())) +
+         KeyIndex::BytesPerRow(/*with_counters=*/true) +
+         EvictionPolicy::BytesPerRow(store.eviction);
+}
+
+absl::StatusOr<MemoryStoreOptions> Options(const TableSpec& spec, const nlohmann::json& options) {
   const absl::StatusOr<int64_t> rows = Capacity(spec, options, "capacity_rows");
   if (!rows.ok()) return rows.status();
   const absl::StatusOr<int64_t> bytes = Capacity(spec, options, "capacity_bytes");
@@ -36,14 +41,25 @@ absl::StatusOr<std::unique_ptr<EmbeddingStore>> Open(const TableSpec& spec,
   store.capacity_rows = *rows;
   if (options.value("eviction", "lfu") == "lru") store.eviction = EvictionPolicy::Kind::kLru;
   if (*bytes > 0) {
-    const double per_row = static_cast<double>(RowSlab::StrideFor(spec.row_bytes())) +
-                           KeyIndex::BytesPerRow(/*with_counters=*/true) +
-                           EvictionPolicy::BytesPerRow(store.eviction);
-    const int64_t fit =
-        std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(*bytes) / per_row));
+    const int64_t fit = std::max<int64_t>(
+        1, static_cast<int64_t>(static_cast<double>(*bytes) / BytesPerRow(spec, store)));
     store.capacity_rows = *rows > 0 ? std::min(*rows, fit) : fit;
   }
-  return OpenMemoryStore(spec, store);
+  return store;
+}
+
+absl::StatusOr<std::unique_ptr<EmbeddingStore>> Open(const TableSpec& spec,
+                                                     const nlohmann::json& options) {
+  const absl::StatusOr<MemoryStoreOptions> store = Options(spec, options);
+  return store.ok() ? OpenMemoryStore(spec, *store) : store.status();
+}
+
+absl::StatusOr<int64_t> MemoryBytes(const TableSpec& spec, const nlohmann::json& options) {
+  const absl::StatusOr<MemoryStoreOptions> store = Options(spec, options);
+  if (!store.ok()) return store.status();
+  const int64_t rows =
+      store->capacity_rows > 0 ? std::min(store->capacity_rows, spec.rows) : spec.rows;
+  return static_cast<int64_t>(static_cast<double>(rows) * BytesPerRow(spec, *store));
 }
 
 const bool registered = RegisterStoreBackend(
@@ -61,8 +77,14 @@ const bool registered = RegisterStoreBackend(
        "lfu",
        "who leaves a full store: the least frequently or the least recently used row",
        {"lfu", "lru"}},
-      {"preload", FieldType::kBool, true, "fill it from the persistent store when it is opened"}},
-     &Open});
+      {"preload", FieldType::kBool, true, "fill it from the persistent store when it is opened"},
+      {"hot_keys_path", FieldType::kPath, nullptr,
+       "folder of the hot keys, whose rows are in memory before a table has opened"},
+      {"save_hot_keys_s", FieldType::kInt, 0,
+       "seconds between two writings of the hot keys into that folder; 0: never"}},
+     &Open,
+     /*describe=*/nullptr,
+     &MemoryBytes});
 
 }  // namespace
 }  // namespace tf_hps

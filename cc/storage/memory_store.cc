@@ -55,6 +55,7 @@ class MemoryStore : public EmbeddingStore {
   bool IsComplete() const override { return complete_.load() && !evicted_.load(); }
   void MarkComplete() override { complete_.store(true); }
   void MarkIncomplete() override { complete_.store(false); }
+  std::vector<Key> HotKeys(size_t n) const override;
   StoreStats Stats() const override;
   absl::string_view kind() const override { return "memory"; }
 
@@ -294,6 +295,34 @@ void MemoryStore::MarkAbsent(absl::Span<const Key> keys, const StampsRead& stamp
   for (size_t i = 0; i < keys.size(); ++i) {
     writer.MarkAbsent(keys[i], [&] { return stamps.Moved(i, keys[i]); });
   }
+}
+
+// A store that had room for every row counted nothing, and has none to prefer.
+std::vector<Key> MemoryStore::HotKeys(size_t n) const {
+  std::vector<std::pair<uint32_t, Key>> found;  // coldness first
+  {
+    const WriteGate::Shared shared(&writers_);
+    found.reserve(slab_->rows());
+    for (uint64_t s = 0; s < index_->num_sets(); ++s) {
+      const KeySet& set = index_->sets()[s];
+      for (int way = 0; way < KeySet::kWays; ++way) {
+        if (set.rows[way].load(std::memory_order_acquire) < KeySet::kFirstRow) continue;
+        const uint32_t coldness =
+            bounded_ ? eviction_.Coldness(index_->counters()[s * KeySet::kWays + way].load(
+                           std::memory_order_relaxed))
+                     : 0;
+        found.emplace_back(coldness, set.keys[way].load(std::memory_order_relaxed));
+      }
+    }
+    for (const auto& [key, row] : index_->overflow().All()) {
+      found.emplace_back(bounded_ ? eviction_.Coldness(eviction_.New()) : 0, key);
+    }
+  }
+  n = std::min(n, found.size());
+  std::partial_sort(found.begin(), found.begin() + n, found.end());
+  std::vector<Key> keys(n);
+  for (size_t i = 0; i < n; ++i) keys[i] = found[i].second;
+  return keys;
 }
 
 StoreStats MemoryStore::Stats() const {

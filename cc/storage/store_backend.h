@@ -33,6 +33,11 @@ struct StoreBackend {
   // NotFound lists the tables that are there. A store that may be written creates nothing here.
   absl::StatusOr<TableSpec> (*describe)(const std::string& name, const std::string& generation,
                                         const nlohmann::json& options) = nullptr;
+
+  // Backends that keep rows in this process: bytes that the table takes there once it is filled,
+  // as far as its rows are known. Null for the others.
+  absl::StatusOr<int64_t> (*memory_bytes)(const TableSpec& spec,
+                                          const nlohmann::json& options) = nullptr;
 };
 
 bool RegisterStoreBackend(StoreBackend backend);

@@ -71,9 +71,10 @@ def test_the_version_is_written_once() -> None:
 def test_both_build_files_take_the_same_hiredis() -> None:
     fetch = (ROOT / "cmake/fetch_hiredis.py").read_text()
     facts = dict(re.findall(r'^(VERSION|SHA256) = "([^"]+)"', fetch, re.MULTILINE))
-    workspace = (ROOT / "WORKSPACE").read_text()
-    assert f'sha256 = "{facts["SHA256"]}"' in workspace
-    assert f"/hiredis-{facts['VERSION']}.tar.gz" in workspace
+    rule = (ROOT / "bazel/hiredis.bzl").read_text()
+    assert f'sha256 = "{facts["SHA256"]}"' in rule
+    assert f"/hiredis-{facts['VERSION']}.tar.gz" in rule
+    assert f'"hiredis-{facts["VERSION"]}/vendor"' in rule
     (cmake,) = re.findall(r"set\(hiredis_sources ([^)]*)\)", CMAKE)
-    bazel = re.findall(r'"(\w+\.c)"', (ROOT / "cmake/hiredis.BUILD").read_text())
+    bazel = re.findall(r'"(\w+\.c)"', (ROOT / "bazel/hiredis.BUILD").read_text())
     assert cmake.split() == bazel

@@ -27,7 +27,7 @@ def test_the_tree_keeps_its_floors() -> None:
             "cc/storage/a.h",
             '"cc/hierarchy/b.h"',
             'cc/storage/a.h: includes "cc/hierarchy/b.h"; '
-            "cc/storage may include cc/common, cc/storage",
+            "cc/storage may include cc/common, cc/redis, cc/storage",
         ),
         (
             "cc/cache/a.h",

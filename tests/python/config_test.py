@@ -256,7 +256,8 @@ def test_bad_values_are_named_in_the_users_words(kind, options, message):
         ('{"format_version": 1, "folder": "/"}', "unknown 'folder'"),
         (
             '{"format_version": 1, "memory": {"size": 1}}',
-            "unknown 'size' in `memory`. Known: capacity_rows, capacity_bytes, eviction, preload",
+            "unknown 'size' in `memory`. Known: capacity_rows, capacity_bytes, eviction, preload, "
+            "hot_keys_path, save_hot_keys_s",
         ),
         ('{"format_version": 1, "memory": []}', "`memory` is an object. Received: []"),
         (

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import shutil
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -14,8 +15,12 @@ import tensorflow as tf
 from tf_hps import _library
 from tf_hps.config import Config
 from tf_hps.saved_model.config_assets import STORE_FOLDER, ConfigAsset, config_assets, tables_used
+from tf_hps.saved_model.hot_keys import write_hot_keys
 from tf_hps.saved_model.lookup_groups import LookupGroup, group_saved_model
 from tf_hps.saved_model.store_copies import StoreCopies
+from tf_hps.saved_model.warmup_requests import write_warmup_requests
+
+_HOT_KEYS = "hps_hot_keys"
 
 
 def export(
@@ -23,6 +28,8 @@ def export(
     path: str | os.PathLike[str],
     group: bool = True,
     position: str | None = None,
+    warmup: Iterable[Mapping[str, Any]] = (),
+    hot_keys: int | Mapping[str, Any] = 0,
     **kwargs: Any,
 ) -> tuple[LookupGroup, ...]:
     """Exports a model as a SavedModel that carries the rows of its tables: the folder can be moved.
@@ -45,6 +52,10 @@ def export(
             also those of a subclassed model, which `swap_embeddings` cannot group. Defaults to `True`.
         position: The position in the stream that the model's weights go with, as `Publisher.commit` returned
             it. Defaults to that of the newest commit, for tables that follow a stream.
+        warmup: Requests that TensorFlow Serving replays before it serves the export: the inputs of
+            `serving_default` by name, as arrays. Needs the extra `tf_hps[serving]`.
+        hot_keys: Keys that a server has in a bounded memory tier before it serves, the hottest first, for
+            each table; or how many of those that each table was asked for most. Defaults to none.
         **kwargs: For `keras.Model.export`, or `tf.saved_model.save` where `served` is no Keras model.
 
     Returns:
@@ -74,14 +85,18 @@ def export(
         else:
             tf.saved_model.save(served, partial, **kwargs)
         groups = group_saved_model(partial) if group else ()
-        _carry_stores(served, partial, position)
+        _carry_stores(served, partial, position, hot_keys)
+        if warmup := tuple(warmup):
+            write_warmup_requests(partial, warmup)
         os.rename(partial, path)
         return groups
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _carry_stores(served: Any, saved_model: str, position: str | None) -> None:
+def _carry_stores(
+    served: Any, saved_model: str, position: str | None, hot_keys: int | Mapping[str, Any]
+) -> None:
     tables = tables_used(saved_model)
     assets = config_assets(saved_model)
     if not tables or not assets:
@@ -89,20 +104,26 @@ def _carry_stores(served: Any, saved_model: str, position: str | None) -> None:
             "`served` holds no table: export it with `served.export(path)` or "
             f"`tf.saved_model.save(served, path)`. Received: served={served}"
         )
+    if isinstance(hot_keys, Mapping) and (unknown := sorted(set(hot_keys) - set(tables))):
+        raise ValueError(
+            f"`hot_keys` names tables of the model: {', '.join(tables)}. Received: {', '.join(unknown)}"
+        )
     copies = StoreCopies(os.path.join(saved_model, "assets.extra", STORE_FOLDER))
     origins = _origins(served)
     for asset in assets:
         origin = origins.get(os.path.basename(asset.path), asset.path)
         named = asset.content.get("tables") or {}
+        chosen = [name for name in tables if name in named]
         if asset.content.get("updates") is not None:
-            _record_position(asset, origin, [name for name in tables if name in named], position)
+            _record_position(asset, origin, chosen, position)
             continue
         if position is not None:
             raise ValueError(
                 "`position` is for tables that follow a stream, and the configuration has no `updates`. "
                 f"Received: position={position!r}"
             )
-        _rewrite(asset, origin, [name for name in tables if name in named], copies)
+        _carry_hot_keys(asset, origin, chosen, hot_keys)
+        _rewrite(asset, origin, chosen, copies)
     copies.finish()
 
 
@@ -128,6 +149,25 @@ def _record_position(
     config = dataclasses.replace(config, updates=updates, tables=tables)
     asset.content = json.loads(config.to_json())
     asset.write()
+
+
+def _carry_hot_keys(
+    asset: ConfigAsset, origin: str, tables: list[str], hot_keys: int | Mapping[str, Any]
+) -> None:
+    if not hot_keys:
+        return
+    content = asset.content
+    if not isinstance(content.get("memory"), dict):
+        raise ValueError(f"`hot_keys` are for a tier in memory, which {origin} does not have")
+    extra = os.path.join(os.path.dirname(os.path.dirname(asset.path)), "assets.extra")
+    for name in tables:
+        if isinstance(hot_keys, int):
+            keys = _library.load_core().Table(origin, name).hot_keys(hot_keys)
+        else:
+            keys = hot_keys.get(name, ())
+        if len(keys):
+            write_hot_keys(os.path.join(extra, _HOT_KEYS), content["deployment"], name, keys)
+    content["memory"]["hot_keys_path"] = f"../assets.extra/{_HOT_KEYS}"
 
 
 def _rewrite(asset: ConfigAsset, origin: str, tables: list[str], copies: StoreCopies) -> None:
