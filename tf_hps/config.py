@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from tf_hps import _config_fields as fields
 from tf_hps import _config_json
+from tf_hps.updates_config import UpdatesConfig as UpdatesConfig
 
 _SCHEME = "://"
 
@@ -120,11 +121,16 @@ class RocksdbConfig:
         fields.check_fields(self)
 
 
-_SECTIONS: dict[str, type[MemoryConfig] | type[RedisConfig] | type[RocksdbConfig]] = {
+_SECTIONS: dict[
+    str, type[MemoryConfig] | type[RedisConfig] | type[RocksdbConfig] | type[UpdatesConfig]
+] = {
     "memory": MemoryConfig,
     "redis": RedisConfig,
     "rocksdb": RocksdbConfig,
+    "updates": UpdatesConfig,
 }
+# What all tables of a deployment share: a table may only do without.
+_SHARED = ("updates",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,6 +150,7 @@ class TableConfig:
         memory: Options of the memory tier that differ for this table; False: the table does without.
         redis: The same for the Redis tier.
         rocksdb: The same for the RocksDB tier.
+        updates: False: the table does not follow the deployment's stream.
 
     Example:
 
@@ -159,6 +166,7 @@ class TableConfig:
     memory: MemoryConfig | Literal[False] | None = None
     redis: RedisConfig | Literal[False] | None = None
     rocksdb: RocksdbConfig | Literal[False] | None = None
+    updates: Literal[False] | None = None
 
     def __post_init__(self) -> None:
         fields.check_fields(self)
@@ -189,6 +197,7 @@ class Config:
         memory: The tier in this process's memory. None: there is none.
         redis: The tier in Redis. None: there is none.
         rocksdb: The tier on this machine's disk. None: there is none.
+        updates: The stream that the tables follow. None: there is none.
         tables: The tables by name.
         folder: Where relative paths start. Default: the working directory. Not written.
 
@@ -207,6 +216,7 @@ class Config:
     memory: MemoryConfig | None = None
     redis: RedisConfig | None = None
     rocksdb: RocksdbConfig | None = None
+    updates: UpdatesConfig | None = None
     tables: Mapping[str, TableConfig] = dataclasses.field(default_factory=dict)
     folder: str | None = dataclasses.field(default=None, repr=False, compare=False, kw_only=True)
     _file: str | None = dataclasses.field(default=None, init=False, repr=False, compare=False)
@@ -290,7 +300,14 @@ class Config:
 def _check_sections(options: Any, or_false: bool) -> None:
     for section, kind in _SECTIONS.items():
         value = getattr(options, section)
-        if value is not None and not isinstance(value, kind) and not (or_false and value is False):
+        if or_false and value is False:
+            continue
+        if or_false and section in _SHARED and value is not None:
+            raise ValueError(
+                f"`{section}` is the same for all tables of a deployment; a table may only say False. "
+                f"Received: {section}={value!r}"
+            )
+        if value is not None and not isinstance(value, kind):
             raise ValueError(f"`{section}` is a {kind.__name__}. Received: {section}={value!r}")
 
 

@@ -14,6 +14,7 @@
 #include "cc/common/rows.h"
 #include "cc/common/table_spec.h"
 #include "cc/common/update_stamps.h"
+#include "cc/hierarchy/commit_gate.h"
 #include "cc/hierarchy/store_reads.h"
 #include "cc/storage/embedding_store.h"
 #include "cc/update/update_batch.h"
@@ -63,6 +64,14 @@ class EmbeddingTable {
   // and nothing written, when the persistent store is read-only.
   absl::Status Apply(const UpdateBatch& batch);
 
+  // For updates of several tables: see table_update.h.
+  absl::Status CheckRows(const UpdateBatch& batch) const;
+  EmbeddingStore& lowest_store() { return *tiers_.back()->store; }
+  // In the order asked.
+  std::vector<const EmbeddingStore*> Stores() const;
+  // Lookups that are to see one commit of the deployment ask it.
+  const CommitGate& gate() const { return gate_; }
+
   // All rows, from the lowest tier.
   absl::StatusOr<std::unique_ptr<RowScanner>> NewScanner(Key first, Key last) const;
 
@@ -78,6 +87,8 @@ class EmbeddingTable {
   nlohmann::json Stats() const;
 
  private:
+  friend class TableUpdate;
+
   struct Tier {
     std::shared_ptr<EmbeddingStore> store;
     mutable Counter hits;
@@ -92,6 +103,7 @@ class EmbeddingTable {
 
   // Constant after Open.
   const TableSpec spec_;
+  const CommitGate& gate_;
   std::vector<std::unique_ptr<Tier>> tiers_;  // in the order asked
   size_t memory_tiers_ = 0;                   // the first so many answer from memory
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -13,6 +14,7 @@
 #include "cc/common/rows.h"
 #include "cc/common/update_position.h"
 #include "cc/common/update_stamps.h"
+#include "cc/storage/store_commit.h"
 #include "nlohmann/json.hpp"
 
 namespace tf_hps {
@@ -83,15 +85,30 @@ class EmbeddingStore {
   }
   virtual absl::Status Update(absl::Span<const Key> keys, const RowsView& rows,
                               absl::Span<const Key> erased, const UpdatePosition* position) {
-    if (!keys.empty()) {
-      if (absl::Status status = Insert(keys, rows, {}); !status.ok()) return status;
-    }
-    return erased.empty() ? absl::OkStatus() : Erase(erased);
+    absl::Status status;
+    if (!keys.empty()) status = Insert(keys, rows, {});
+    if (status.ok() && !erased.empty()) status = Erase(erased);
+    if (status.ok()) return status;
+    // What is below is new already: better no row here than the old one.
+    MarkIncomplete();
+    BeginUpdate(keys, erased, position).IgnoreError();
+    return status;
   }
 
   // Remembers that nobody below knows keys[i], unless it is stored, stamps moved, or there is no
   // spare room. Any insert replaces the mark. Stores that do not remember absence do nothing.
   virtual void MarkAbsent(absl::Span<const Key> keys, const StampsRead& stamps) {}
+
+  // Rows that become visible together with those of other tables. NewCommit: null for stores that
+  // cannot; AddTo: what Insert and Erase would write, false for a commit of another store. `record`
+  // says which commit of a stream the rows are from, and is what StreamRecord gives from then on;
+  // empty before the first. The spans are not looked at after AddTo.
+  virtual std::unique_ptr<StoreCommit> NewCommit() { return nullptr; }
+  virtual bool AddTo(StoreCommit* commit, absl::Span<const Key> keys, const RowsView& rows,
+                     absl::Span<const Key> erased, absl::string_view record) {
+    return false;
+  }
+  virtual absl::StatusOr<std::string> StreamRecord() const { return std::string(); }
 
   // Scans keys in [first, last]. Order is the store's own.
   virtual absl::StatusOr<std::unique_ptr<RowScanner>> NewScanner(Key first, Key last) const = 0;

@@ -247,6 +247,9 @@ class RedisStreamSource : public UpdateSource {
   std::optional<std::chrono::steady_clock::time_point> told_;
 };
 
+const bool registered =
+    RegisterUpdateSource({"redis_stream", RedisStreamConfigFields(), &OpenRedisStreamSource});
+
 }  // namespace
 
 std::vector<ConfigField> RedisStreamConfigFields() {

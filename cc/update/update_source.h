@@ -5,9 +5,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "cc/common/config.h"
+#include "nlohmann/json.hpp"
 
 namespace tf_hps {
 
@@ -36,7 +39,25 @@ class UpdateSource {
 
   // How many commits there are after `position`.
   virtual absl::StatusOr<int64_t> CommitsAfter(const std::string& position) = 0;
+
+  // Whether `a` comes before `b`; the empty position comes before all. Does not ask the stream, and
+  // any thread may call it.
+  virtual bool IsBefore(const std::string& a, const std::string& b) const { return a < b; }
 };
+
+// One kind of source. A backend is a .cc with everything in an anonymous namespace that ends in
+//   const bool registered = RegisterUpdateSource({...});
+struct UpdateSourceBackend {
+  std::string kind;                 // what `updates.source` says
+  std::vector<ConfigField> fields;  // that the section "updates" has for this kind alone
+  // `options` is the section, with every field of it.
+  absl::StatusOr<std::unique_ptr<UpdateSource>> (*open)(const nlohmann::json& options);
+};
+
+// Also registers the section "updates": the fields of all sources, and those common to them.
+bool RegisterUpdateSource(UpdateSourceBackend backend);
+
+absl::StatusOr<std::unique_ptr<UpdateSource>> OpenUpdateSource(const nlohmann::json& options);
 
 // Segment files in a folder (docs/formats.md). NotFound when it does not exist.
 absl::StatusOr<std::unique_ptr<UpdateSource>> OpenDirectorySource(const std::string& folder);

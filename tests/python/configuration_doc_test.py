@@ -26,6 +26,7 @@ def _rows(heading: str) -> dict[str, list[str]]:
         ("memory", config.MemoryConfig, []),
         ("redis", config.RedisConfig, []),
         ("rocksdb", config.RocksdbConfig, []),
+        ("updates", config.UpdatesConfig, []),
         ("A table", config.TableConfig, []),
     ],
 )
