@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "cc/common/update_position.h"
 
 namespace tf_hps {
 
@@ -59,8 +60,6 @@ void CommitPlan::MoveOn(const UpdateSource::Commit& commit, bool is_ours,
     StreamRecord::Arrival arrival;
   };
   std::map<const StreamRecord*, Moved> moved;  // most tables are at one place, and share the record
-  // Another source's positions say nothing to stores that are shared.
-  const UpdatePosition position = ParseUpdatePosition(commit.position).value_or(UpdatePosition());
   bool repeated = false, gap = false;
   for (size_t i = 0; i < tables.size(); ++i) {
     const std::shared_ptr<const StreamRecord>& before = tables[i].record;
@@ -85,7 +84,9 @@ void CommitPlan::MoveOn(const UpdateSource::Commit& commit, bool is_ours,
     TableChange change;
     change.table = tables[i].table.get();
     change.record = after.json;
-    change.position = position;
+    if (const auto position = ParseUpdatePosition(commit.position); position.ok()) {
+      change.position = *position;
+    }
     if (is_ours && !rows_.empty() && after.arrival != StreamRecord::Arrival::kRepeated) {
       change.batch = rows_[i].Batch();
       counts_.rows += static_cast<int64_t>(change.batch.keys.size());

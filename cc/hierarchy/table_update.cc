@@ -3,7 +3,17 @@
 #include <algorithm>
 
 namespace tf_hps {
-namespace {}  // namespace
+namespace {
+
+absl::Status ApplyTo(EmbeddingStore* store, const UpdateBatch& batch) {
+  if (!batch.keys.empty()) {
+    if (absl::Status status = store->Insert(batch.keys, batch.rows, {}); !status.ok())
+      return status;
+  }
+  return batch.erased.empty() ? absl::OkStatus() : store->Erase(batch.erased);
+}
+
+}  // namespace
 
 TableUpdate::TableUpdate(EmbeddingTable* table, const UpdateBatch& batch,
                          const UpdatePosition* position) ABSL_NO_THREAD_SAFETY_ANALYSIS
@@ -23,42 +33,45 @@ size_t TableUpdate::memory_end() const { return std::min(table_->memory_tiers_, 
 void TableUpdate::TakeOutOfSharedTiers() {
   if (memory_end() == lowest()) return;
   stamps_.emplace(&table_->stamps_, batch_.keys, batch_.erased);
-  TakeOut(memory_end(), lowest());
+  for (size_t t = memory_end(); t < lowest(); ++t) {
+    table_->tiers_[t]->store->BeginUpdate(batch_.keys, batch_.erased, position_).IgnoreError();
+  }
 }
 
 void TableUpdate::TakeOutOfMemory() {
   if (!stamps_.has_value()) stamps_.emplace(&table_->stamps_, batch_.keys, batch_.erased);
-  TakeOut(0, memory_end());
-}
-
-void TableUpdate::TakeOut(size_t begin, size_t end) {
-  for (size_t t = begin; t < end; ++t) {
+  for (size_t t = 0; t < memory_end(); ++t) {
     EmbeddingStore& store = *table_->tiers_[t]->store;
     if (store.IsComplete()) continue;
-    store.BeginUpdate(batch_.keys, batch_.erased, position_).IgnoreError();
+    store.Erase(batch_.keys).IgnoreError();
+    store.Erase(batch_.erased).IgnoreError();
   }
 }
 
 absl::Status TableUpdate::WriteLowest() {
-  EmbeddingStore& store = *table_->tiers_[lowest()]->store;
-  return store.Update(batch_.keys, batch_.rows, batch_.erased, position_);
+  return ApplyTo(table_->tiers_[lowest()]->store.get(), batch_);
 }
 
-absl::Status TableUpdate::WriteMemory() { return Write(0, memory_end()); }
-
-absl::Status TableUpdate::WriteSharedTiers() { return Write(memory_end(), lowest()); }
-
-absl::Status TableUpdate::Write(size_t begin, size_t end) {
-  absl::Status first_error;
-  for (size_t t = end; t-- > begin;) {
+absl::Status TableUpdate::WriteSharedTiers() {
+  // A store outside of this process that missed an update knows that it did (docs/redis.md), and
+  // counts it.
+  for (size_t t = lowest(); t-- > memory_end();) {
     EmbeddingStore& store = *table_->tiers_[t]->store;
-    const absl::Status status = store.Update(batch_.keys, batch_.rows, batch_.erased, position_);
+    store.Update(batch_.keys, batch_.rows, batch_.erased, position_).IgnoreError();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TableUpdate::WriteMemory() {
+  absl::Status first_error;
+  for (size_t t = memory_end(); t-- > 0;) {
+    EmbeddingStore& store = *table_->tiers_[t]->store;
+    const absl::Status status = ApplyTo(&store, batch_);
     if (status.ok()) continue;
     // What is below is new already: better no row here than the old one.
     store.MarkIncomplete();
     store.Erase(batch_.keys).IgnoreError();
-    // A store outside of this process that missed an update knows that it did (docs/redis.md).
-    if (store.AnswersFromMemory()) first_error.Update(status);
+    first_error.Update(status);
   }
   return first_error;
 }

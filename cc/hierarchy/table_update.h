@@ -25,7 +25,7 @@ namespace tf_hps {
 // Holds the table's apply lock. Steps in the order of the declarations.
 class TableUpdate {
  public:
-  // `position`: where the table is in its stream after it; null: no stream brought it.
+  // `position`: where the table is in a stream after it; null for an update that no stream brought.
   TableUpdate(EmbeddingTable* table, const UpdateBatch& batch,
               const UpdatePosition* position = nullptr);
   ~TableUpdate();
@@ -40,8 +40,6 @@ class TableUpdate {
   absl::Status WriteSharedTiers();
 
  private:
-  void TakeOut(size_t begin, size_t end);
-  absl::Status Write(size_t begin, size_t end);
   size_t lowest() const { return table_->tiers_.size() - 1; }
   size_t memory_end() const;  // of the memory tiers above the lowest
 
@@ -55,9 +53,10 @@ class TableUpdate {
 struct TableChange {
   EmbeddingTable* table = nullptr;
   UpdateBatch batch{{}, RowsView(nullptr, 0), {}};
-  // The table's place in the stream from then on, as it is kept with its rows, and for stores that
-  // several servers share.
+  // The table's place in the stream from then on, kept with its rows.
   std::string record;
+
+  // The same, for tiers that several servers share; no stream where the text is none of a commit.
   UpdatePosition position;
 
   bool has_rows() const { return !batch.keys.empty() || !batch.erased.empty(); }

@@ -287,6 +287,16 @@ absl::StatusOr<RedisReplyPtr> RedisClient::CallNode(RedisNode* node, bool asking
   return reply;
 }
 
+absl::Status RedisClient::CheckLetsThrough() {
+  if (options_->cluster) return absl::OkStatus();
+  std::shared_ptr<RedisNode> server;
+  {
+    MutexLock lock(&mutex_);
+    server = topology_->servers[0];
+  }
+  return server->CheckLetsThrough();
+}
+
 nlohmann::json RedisClient::Stats() const {
   const char* const names[] = {"closed", "open", "half-open"};
   nlohmann::json servers = nlohmann::json::array();

@@ -50,6 +50,9 @@ class RedisClient : public std::enable_shared_from_this<RedisClient> {
                                            const std::vector<absl::string_view>& words,
                                            RedisDeadline deadline);
 
+  // Unavailable while the one server there is is left alone; a cluster's are asked each for itself.
+  absl::Status CheckLetsThrough();
+
   const RedisOptions& options() const { return *options_; }
   RedisDeadline NewDeadline() const { return std::chrono::steady_clock::now() + options_->timeout; }
   // Address, breaker and counts of each server, and counts of all.

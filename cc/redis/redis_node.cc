@@ -17,12 +17,15 @@ RedisNode::RedisNode(std::shared_ptr<const RedisOptions> options, RedisAddress a
       address_(std::move(address)),
       breaker_(options_->breaker_failures, options_->breaker_open) {}
 
+absl::Status RedisNode::CheckLetsThrough() {
+  if (breaker_.LetsThrough()) return absl::OkStatus();
+  if (breaker_.StartProbe(Now())) ProbeInBackground();
+  return absl::UnavailableError(
+      absl::StrCat("Redis at ", address_.ToString(), " is left alone for a while: it failed"));
+}
+
 absl::StatusOr<std::unique_ptr<RedisConnection>> RedisNode::Take(RedisDeadline deadline) {
-  if (!breaker_.LetsThrough()) {
-    if (breaker_.StartProbe(Now())) ProbeInBackground();
-    return absl::UnavailableError(
-        absl::StrCat("Redis at ", address_.ToString(), " is left alone for a while: it failed"));
-  }
+  if (absl::Status status = CheckLetsThrough(); !status.ok()) return status;
   {
     MutexLock lock(&mutex_);
     if (!idle_.empty()) {

@@ -21,6 +21,8 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   // An idle connection, or a new one. Unavailable at once while the breaker is open. What comes out
   // goes back by GiveBack, or is counted by Failed.
   absl::StatusOr<std::unique_ptr<RedisConnection>> Take(RedisDeadline deadline);
+  // Unavailable while the breaker is open: what Take would say, before work is put into a request.
+  absl::Status CheckLetsThrough();
   void GiveBack(std::unique_ptr<RedisConnection> connection);
   void Failed(std::unique_ptr<RedisConnection> connection, const absl::Status& status);
 

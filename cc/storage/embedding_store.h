@@ -85,10 +85,14 @@ class EmbeddingStore {
   }
   virtual absl::Status Update(absl::Span<const Key> keys, const RowsView& rows,
                               absl::Span<const Key> erased, const UpdatePosition* position) {
-    if (!keys.empty()) {
-      if (absl::Status status = Insert(keys, rows, {}); !status.ok()) return status;
-    }
-    return erased.empty() ? absl::OkStatus() : Erase(erased);
+    absl::Status status;
+    if (!keys.empty()) status = Insert(keys, rows, {});
+    if (status.ok() && !erased.empty()) status = Erase(erased);
+    if (status.ok()) return status;
+    // What is below is new already: better no row here than the old one.
+    MarkIncomplete();
+    BeginUpdate(keys, erased, position).IgnoreError();
+    return status;
   }
 
   // Remembers that nobody below knows keys[i], unless it is stored, stamps moved, or there is no

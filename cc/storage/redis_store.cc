@@ -39,7 +39,7 @@ class RedisStore : public EmbeddingStore {
                     Pending* pending) const override {
     if (pending->empty()) return absl::OkStatus();
     const RedisDeadline deadline = table_.client().NewDeadline();
-    if (absl::Status status = table_.Attach(deadline); !status.ok()) return Counted(status);
+    if (absl::Status status = Ready(deadline); !status.ok()) return Counted(status);
     std::vector<uint32_t> left;
     absl::Status first_error;
     for (size_t begin = 0; begin < pending->size(); begin += kFindChunk) {
@@ -119,12 +119,12 @@ class RedisStore : public EmbeddingStore {
     RedisUpdate update(&table_, keys, rows, erased, options, position);
     absl::Status status;
     if (is_promotion) {
-      status = table_.Attach(table_.client().NewDeadline());
+      status = Ready(table_.client().NewDeadline());
       if (status.ok()) status = update.Promote();
     } else {
       // One after the other: each moves its partitions on by one.
       MutexLock lock(&update_mutex_);
-      status = table_.Attach(table_.client().NewDeadline());
+      status = Ready(table_.client().NewDeadline());
       if (status.ok()) {
         status = update.Apply();
       } else {
@@ -136,6 +136,12 @@ class RedisStore : public EmbeddingStore {
     rows_written_.Add(update.rows_written() - static_cast<int64_t>(erased.size()));
     refused_.Add(update.rows_refused());
     return Counted(status);
+  }
+
+  // Before a request is made up: a server that is left alone costs no work.
+  absl::Status Ready(RedisDeadline deadline) const {
+    if (absl::Status status = table_.client().CheckLetsThrough(); !status.ok()) return status;
+    return table_.Attach(deadline);
   }
 
   absl::Status Counted(const absl::Status& status) const {
