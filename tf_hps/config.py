@@ -40,6 +40,33 @@ class MemoryConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class GpuCacheConfig:
+    """What each GPU that looks a table up keeps of it. What is left None has its default.
+
+    Args:
+        capacity_rows: Rows a GPU keeps; with 1.1 times a table's rows it keeps all. Default: all rows, as
+            far as 1 GiB goes.
+        capacity_bytes: Bytes of the GPU's memory; with both the smaller counts.
+        policy: Which row goes when the cache is full: `"lfu"` (the default) or `"lru"`.
+        hit_rate_threshold: From this rate of hits on, of a batch's ids, the other ids get the default row
+            now and their own later. Default: 1, all rows are always their own. With 0 the GPU never waits
+            for the host.
+
+    Example:
+
+    >>> tf_hps.GpuCacheConfig(capacity_bytes=4_000_000_000)
+    """
+
+    capacity_rows: int | None = fields.field(fields.whole_number(1))
+    capacity_bytes: int | None = fields.field(fields.whole_number(1))
+    policy: str | None = fields.field(fields.one_of("lfu", "lru"))
+    hit_rate_threshold: float | None = fields.field(fields.rate)
+
+    def __post_init__(self) -> None:
+        fields.check_fields(self)
+
+
+@dataclasses.dataclass(frozen=True)
 class RedisConfig:
     """The tier in Redis, which many servers may share. What is left None has its default.
 
@@ -120,7 +147,10 @@ class RocksdbConfig:
         fields.check_fields(self)
 
 
-_SECTIONS: dict[str, type[MemoryConfig] | type[RedisConfig] | type[RocksdbConfig]] = {
+_SECTIONS: dict[
+    str, type[GpuCacheConfig] | type[MemoryConfig] | type[RedisConfig] | type[RocksdbConfig]
+] = {
+    "gpu_cache": GpuCacheConfig,
     "memory": MemoryConfig,
     "redis": RedisConfig,
     "rocksdb": RocksdbConfig,
@@ -144,6 +174,7 @@ class TableConfig:
         memory: Options of the memory tier that differ for this table; False: the table does without.
         redis: The same for the Redis tier.
         rocksdb: The same for the RocksDB tier.
+        gpu_cache: Options of the GPUs' caches that differ for this table.
 
     Example:
 
@@ -159,6 +190,7 @@ class TableConfig:
     memory: MemoryConfig | Literal[False] | None = None
     redis: RedisConfig | Literal[False] | None = None
     rocksdb: RocksdbConfig | Literal[False] | None = None
+    gpu_cache: GpuCacheConfig | Literal[False] | None = None
 
     def __post_init__(self) -> None:
         fields.check_fields(self)
@@ -190,6 +222,7 @@ class Config:
         redis: The tier in Redis. None: there is none.
         rocksdb: The tier on this machine's disk. None: there is none.
         tables: The tables by name.
+        gpu_cache: What each GPU keeps of a table. None: the defaults.
         folder: Where relative paths start. Default: the working directory. Not written.
 
     Example:
@@ -208,6 +241,7 @@ class Config:
     redis: RedisConfig | None = None
     rocksdb: RocksdbConfig | None = None
     tables: Mapping[str, TableConfig] = dataclasses.field(default_factory=dict)
+    gpu_cache: GpuCacheConfig | None = None
     folder: str | None = dataclasses.field(default=None, repr=False, compare=False, kw_only=True)
     _file: str | None = dataclasses.field(default=None, init=False, repr=False, compare=False)
 

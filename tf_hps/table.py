@@ -170,6 +170,11 @@ class Table(tf.saved_model.experimental.TrackableResource):
         """All rows as stored: keys [n] and bytes [n, row_bytes], see docs/formats.md."""
         return self._table.scan(batch_size=batch_size)
 
+    def refresh(self) -> None:
+        """Reads the rows that memory and GPUs hold from the lowest tier again, for a store that was changed
+        from outside. Lookups and updates go on meanwhile."""
+        self._table.refresh()
+
     def wait_for_preload(self) -> None:
         """Waits until memory is filled from the store; lookups need not wait for it."""
         self._table.wait_for_preload()

@@ -169,6 +169,10 @@ class Table {
     return TakeJson(json);
   }
 
+  void Refresh() const {
+    Run([&] { return tf_hps_table_refresh(table_.get()); });
+  }
+
   void WaitForPreload() const {
     Run([&] { return tf_hps_table_wait_for_preload(table_.get()); });
   }
@@ -269,6 +273,7 @@ PYBIND11_MODULE(_core, m) {
       .def("scan", &Table::Scan, "first"_a = INT64_MIN, "last"_a = INT64_MAX,
            "batch_size"_a = 65536)
       .def("stats", &Table::Stats)
+      .def("refresh", &Table::Refresh)
       .def("wait_for_preload", &Table::WaitForPreload)
       .def("wait_for_promotions", &Table::WaitForPromotions);
 

@@ -155,6 +155,10 @@ char* tf_hps_table_stats(tf_hps_table* table, char** json) {
   return Run([&] { return HandOut(table->table->table().Stats(), json); });
 }
 
+char* tf_hps_table_refresh(tf_hps_table* table) {
+  return Run([&] { return table->table->table().Refresh(); });
+}
+
 char* tf_hps_table_wait_for_preload(tf_hps_table* table) {
   return Run([&] { return table->table->table().WaitForPreload(); });
 }

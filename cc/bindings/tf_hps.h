@@ -35,6 +35,8 @@ TF_HPS_API char* tf_hps_table_insert(tf_hps_table* table, const int64_t* keys, s
                                      const uint8_t* rows);
 TF_HPS_API char* tf_hps_table_erase(tf_hps_table* table, const int64_t* keys, size_t n);
 TF_HPS_API char* tf_hps_table_stats(tf_hps_table* table, char** json);
+// Reads again what memory and devices hold of a store that was changed from outside.
+TF_HPS_API char* tf_hps_table_refresh(tf_hps_table* table);
 TF_HPS_API char* tf_hps_table_wait_for_preload(tf_hps_table* table);
 TF_HPS_API char* tf_hps_table_wait_for_promotions(tf_hps_table* table);
 

@@ -84,7 +84,7 @@ absl::Status CudaCache::Allocate(const CacheOptions& options, cudaStream_t strea
         absl::StrCat("the cache of table \"", table_, "\": capacity_bytes is at least ", set_bytes,
                      ", one set of ", kCacheWays, " rows. Received: ", options.capacity_bytes));
   }
-  constexpr uint64_t kCounterBytes = 256;
+  constexpr uint64_t kCounterBytes = 256 + kProgresses * sizeof(CacheProgress);
   if (ref_.sets > (std::numeric_limits<int64_t>::max() - kCounterBytes) / set_bytes) {
     return absl::InvalidArgumentError(absl::StrCat(
         "the cache of table \"", table_, "\": ", options.capacity_rows, " rows are too many"));
@@ -97,16 +97,17 @@ absl::Status CudaCache::Allocate(const CacheOptions& options, cudaStream_t strea
         ref_.sets * kCacheWays, " rows; free: ", memory_->FreeBytes()));
   }
   ref_.counters = reinterpret_cast<CacheWord*>(slab);
+  progress_ = reinterpret_cast<CacheProgress*>(slab + 256);
   ref_.lines = reinterpret_cast<CacheWord*>(slab + kCounterBytes);
   ref_.rows = reinterpret_cast<unsigned char*>(slab + kCounterBytes + ref_.sets * line_bytes);
   absl::Status status = CudaStatus(
       cudaMemsetAsync(slab, 0, kCounterBytes + ref_.sets * line_bytes, stream), "clear a cache");
-  int device = 0;
   int processors = 1;
-  if (status.ok()) status = CudaStatus(cudaGetDevice(&device), "name the device");
+  if (status.ok()) status = CudaStatus(cudaGetDevice(&device_), "name the device");
   if (status.ok()) {
-    status = CudaStatus(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device),
-                        "count the device's processors");
+    status =
+        CudaStatus(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device_),
+                   "count the device's processors");
   }
   // Blocks that are resident at once, twice: the rest of a batch is a loop.
   max_blocks_ = static_cast<unsigned>(processors) * 16;
@@ -116,10 +117,64 @@ absl::Status CudaCache::Allocate(const CacheOptions& options, cudaStream_t strea
 
 // Memory goes back in the order of the home stream, so everything else must be over.
 CudaCache::~CudaCache() {
+  (void)UseDevice();
   MutexLock lock(&mutex_);
   order_.WaitForAll();
   for (void* part : device_parts_) memory_->Free(part, home_);
   if (ref_.counters != nullptr) memory_->Free(ref_.counters, home_);
+}
+
+absl::Status CudaCache::UseDevice() const {
+  int device = -1;
+  if (cudaGetDevice(&device) == cudaSuccess && device == device_) return absl::OkStatus();
+  return CudaStatus(cudaSetDevice(device_), absl::StrCat("use device ", device_));
+}
+
+absl::Status CudaCache::CheckKeys(const CacheBatch& batch) const {
+  if (absl::Status status = UseDevice(); !status.ok() || batch.n == 0) return status;
+  cudaPointerAttributes of_keys = {};
+  if (absl::Status status = CudaStatus(cudaPointerGetAttributes(&of_keys, batch.keys),
+                                       "find out where a lookup's keys are");
+      !status.ok()) {
+    return status;
+  }
+  if (of_keys.type == cudaMemoryTypeUnregistered) {
+    return absl::InvalidArgumentError(absl::StrCat("the cache of table \"", table_, "\" is on GPU ",
+                                                   device_,
+                                                   ". Received: keys in the host's memory"));
+  }
+  if (of_keys.type == cudaMemoryTypeDevice && of_keys.device != device_) {
+    return absl::InvalidArgumentError(absl::StrCat("the cache of table \"", table_, "\" is on GPU ",
+                                                   device_, ". Received: keys on GPU ",
+                                                   of_keys.device));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<const void*> CudaCache::Keep(absl::Span<const uint8_t> bytes,
+                                            CacheStream cache_stream) {
+  const auto stream = static_cast<cudaStream_t>(cache_stream);
+  if (absl::Status status = UseDevice(); !status.ok()) return status;
+  MutexLock lock(&mutex_);
+  if (absl::Status status = order_.BeforeWrite(stream); !status.ok()) return status;
+  absl::StatusOr<std::unique_ptr<CudaStaging>> staging = staging_.Take(bytes.size());
+  if (!staging.ok()) return staging.status();
+  void* const kept = memory_->Allocate(bytes.size(), stream);
+  if (kept == nullptr) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the cache of table \"", table_, "\" needs ", bytes.size(),
+                     " bytes of device memory for a row; free: ", memory_->FreeBytes()));
+  }
+  device_parts_.push_back(kept);
+  std::copy(bytes.begin(), bytes.end(), (*staging)->memory());
+  absl::Status status = CudaStatus(
+      cudaMemcpyAsync(kept, (*staging)->memory(), bytes.size(), cudaMemcpyHostToDevice, stream),
+      "copy a row to the device");
+  if (status.ok()) status = (*staging)->Record(stream);
+  if (status.ok()) status = order_.AfterWrite(stream);
+  staging_.GiveBack(*std::move(staging));
+  if (!status.ok()) return status;
+  return static_cast<const void*>(kept);
 }
 
 absl::StatusOr<CacheOutput> CudaCache::OutputOf(const CacheRows& out) const {
@@ -169,7 +224,8 @@ absl::StatusOr<std::vector<Key>> CudaCache::ResidentKeys(size_t slice, size_t sl
   if (lines.empty()) return std::vector<Key>();
   {
     MutexLock lock(&mutex_);
-    absl::Status status = order_.BeforeRead(static_cast<cudaStream_t>(stream));
+    absl::Status status = UseDevice();
+    if (status.ok()) status = order_.BeforeRead(static_cast<cudaStream_t>(stream));
     if (status.ok()) {
       status = CopyToHost(ref_.lines + first * kCacheLineWords, lines.data(),
                           lines.size() * sizeof(CacheWord), static_cast<cudaStream_t>(stream));
@@ -190,7 +246,8 @@ absl::StatusOr<CacheStats> CudaCache::Stats(CacheStream stream) {
   CacheWord counters[kCacheCounters] = {};
   {
     MutexLock lock(&mutex_);
-    absl::Status status = order_.BeforeRead(static_cast<cudaStream_t>(stream));
+    absl::Status status = UseDevice();
+    if (status.ok()) status = order_.BeforeRead(static_cast<cudaStream_t>(stream));
     if (status.ok()) {
       status =
           CopyToHost(ref_.counters, counters, sizeof(counters), static_cast<cudaStream_t>(stream));

@@ -100,6 +100,9 @@ struct CacheUpdateArgs {
   const int64_t* keys;        // each once
   const unsigned char* rows;  // row_stride apart; null: the keys are erased
   uint32_t n;
+  // Where erased keys that were resident go, positions aside; progress null: nowhere.
+  CacheMissList taken;
+  CacheProgress* progress;
 };
 
 struct CacheCombineArgs {

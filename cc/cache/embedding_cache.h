@@ -39,6 +39,11 @@ struct CacheOptions {
   CachePolicy policy = CachePolicy::kLfu;
 };
 
+// Of device memory, for a stored row of so many bytes and its share of a line of keys.
+inline size_t CacheBytesPerRow(size_t row_bytes) {
+  return (row_bytes + 15) / 16 * 16 + kCacheLineWords * sizeof(CacheWord) / kCacheWays + 1;
+}
+
 // Rows in the cache's memory, decoded: position p has embedding_dim elements from p on.
 struct CacheRows {
   void* data = nullptr;
@@ -74,6 +79,7 @@ class CacheLookup {
   // In no order; a key as often as it was asked for.
   virtual absl::Span<const Key> keys() const = 0;
   virtual absl::Span<const uint32_t> positions() const = 0;  // of keys()[i] in the batch
+  virtual bool IsCaptured() const = 0;
 };
 
 struct CacheFill {
@@ -87,6 +93,8 @@ struct CacheFill {
   absl::Span<const uint32_t> key_of_miss;
   // keys[i] is not kept where stamps->Moved(i). Null: nothing is kept.
   const StampsRead* stamps = nullptr;
+  // Keeps all, without stamps: the caller is inside the UpdateStamps::Update of these keys.
+  bool inside_update = false;
 };
 
 struct CacheStats {
@@ -126,11 +134,15 @@ class EmbeddingCache {
   // One transfer. The rows are read before it returns; work memory comes from `memory`.
   virtual absl::Status Fill(const CacheFill& fill, DeviceMemory* memory, CacheStream stream) = 0;
   // Replaces rows that are resident, marks of absence too; other keys are left alone. With equal
-  // keys the last one counts. Update and Erase come inside an UpdateStamps::Update.
+  // keys the last one counts. Update and Erase come inside an UpdateStamps::Update. With `taken`
+  // Erase waits, and appends the keys that were resident.
   virtual absl::Status Update(absl::Span<const Key> keys, const RowsView& rows,
                               DeviceMemory* memory, CacheStream stream) = 0;
-  virtual absl::Status Erase(absl::Span<const Key> keys, DeviceMemory* memory,
-                             CacheStream stream) = 0;
+  virtual absl::Status Erase(absl::Span<const Key> keys, std::vector<Key>* taken,
+                             DeviceMemory* memory, CacheStream stream) = 0;
+  // A copy of `bytes` in the cache's memory, for default rows: as long as the cache lives, for work
+  // queued from now on.
+  virtual absl::StatusOr<const void*> Keep(absl::Span<const uint8_t> bytes, CacheStream stream) = 0;
 
   // Keys resident in part `slice` of `slices`, for a refresh bit by bit. Waits. A key may be seen
   // twice or not at all if a fill moved it between slices: Stats().moves tells.
@@ -143,7 +155,8 @@ class EmbeddingCache {
 // Holds nothing; its memory is the host's.
 std::unique_ptr<EmbeddingCache> NewNullCache(const CacheOptions& options);
 
-// On the current CUDA device, `memory` outlives it. ResourceExhausted names the memory asked for
+// On the current CUDA device, which is then made the current one of threads that call the cache;
+// `memory` outlives it. ResourceExhausted names the memory asked for
 // and free, FailedPrecondition the versions where the driver is older than the CUDA we were built
 // with.
 absl::StatusOr<std::unique_ptr<EmbeddingCache>> NewCudaCache(const CacheOptions& options,

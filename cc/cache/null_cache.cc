@@ -1,8 +1,10 @@
 #include <cstring>
+#include <list>
 #include <numeric>
 #include <utility>
 
 #include "cc/cache/embedding_cache.h"
+#include "cc/common/mutex.h"
 
 namespace tf_hps {
 namespace {
@@ -16,6 +18,7 @@ class AllMissed : public CacheLookup {
   absl::Status Wait() override { return absl::OkStatus(); }
   absl::Span<const Key> keys() const override { return keys_; }
   absl::Span<const uint32_t> positions() const override { return positions_; }
+  bool IsCaptured() const override { return false; }
 
  private:
   absl::Span<const Key> keys_;
@@ -69,8 +72,14 @@ class NullCache : public EmbeddingCache {
   absl::Status Update(absl::Span<const Key>, const RowsView&, DeviceMemory*, CacheStream) override {
     return absl::OkStatus();
   }
-  absl::Status Erase(absl::Span<const Key>, DeviceMemory*, CacheStream) override {
+  absl::Status Erase(absl::Span<const Key>, std::vector<Key>*, DeviceMemory*,
+                     CacheStream) override {
     return absl::OkStatus();
+  }
+  absl::StatusOr<const void*> Keep(absl::Span<const uint8_t> bytes, CacheStream) override {
+    MutexLock lock(&mutex_);
+    kept_.emplace_back(bytes.begin(), bytes.end());
+    return static_cast<const void*>(kept_.back().data());
   }
   absl::StatusOr<std::vector<Key>> ResidentKeys(size_t, size_t, CacheStream) override {
     return std::vector<Key>();
@@ -90,6 +99,8 @@ class NullCache : public EmbeddingCache {
 
   const int64_t dim_;
   const RowFormat format_;
+  Mutex mutex_;
+  std::list<std::vector<uint8_t>> kept_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "cc/hierarchy/device_caches.h"
 #include "cc/hierarchy/row_promoter.h"
 #include "cc/hierarchy/store_preloader.h"
 #include "cc/hierarchy/unique_keys.h"
@@ -35,8 +37,9 @@ std::string Described(const TableSpec& spec) { return absl::StrCat("table \"", s
 
 EmbeddingTable::EmbeddingTable(TableSpec spec) : spec_(std::move(spec)) {}
 
-// The preloader and the promoter end before the stores they write to.
+// Who fills caches, the preloader and the promoter end before the stores they use.
 EmbeddingTable::~EmbeddingTable() {
+  device_caches_.reset();
   preloader_.reset();
   promoter_.reset();
 }
@@ -64,6 +67,7 @@ absl::StatusOr<std::shared_ptr<EmbeddingTable>> EmbeddingTable::Open(TableSpec s
         Described(table->spec_),
         " has no tier: its deployment has neither a memory, a redis nor a rocksdb section"));
   }
+  table->device_caches_ = std::make_unique<DeviceCaches>(table.get(), config);
   table->promoter_ = std::make_unique<RowPromoter>(table->spec_.row_bytes());
   if (preload && table->memory_tiers_ < table->tiers_.size()) {
     table->preloader_ = std::make_unique<StorePreloader>(
@@ -245,18 +249,25 @@ absl::Status EmbeddingTable::Apply(const UpdateBatch& batch) {
                      spec_.embedding_dim, ", ", RowFormatName(spec_.row_format), ")"));
   }
   MutexLock lock(&apply_mutex_);
+  return ApplyLocked(batch, /*writes_lowest=*/true);
+}
+
+absl::Status EmbeddingTable::ApplyLocked(const UpdateBatch& batch, bool writes_lowest) {
   const UpdateStamps::Update update(&stamps_, batch.keys, batch.erased);
   const size_t lowest = tiers_.size() - 1;
   // A lookup may have missed above already and be about to read the new rows below; it must not
   // find the old ones above afterwards (update_stamps.h). Nobody goes below a complete tier.
+  device_caches_->BeforeUpdate(batch);
   for (size_t t = 0; t < lowest; ++t) {
     EmbeddingStore& store = *tiers_[t]->store;
     if (store.IsComplete()) continue;
     store.Erase(batch.keys).IgnoreError();
     store.Erase(batch.erased).IgnoreError();
   }
-  if (absl::Status status = ApplyTo(tiers_[lowest]->store.get(), batch); !status.ok())
-    return status;
+  if (writes_lowest) {
+    absl::Status status = ApplyTo(tiers_[lowest]->store.get(), batch);
+    if (!status.ok()) return status;
+  }
   absl::Status first_error;
   for (size_t t = lowest; t-- > 0;) {
     EmbeddingStore& store = *tiers_[t]->store;
@@ -268,7 +279,13 @@ absl::Status EmbeddingTable::Apply(const UpdateBatch& batch) {
     // A store outside of this process that missed an update knows that it did (docs/redis.md).
     if (store.AnswersFromMemory()) first_error.Update(status);
   }
+  // Nothing that goes wrong on a device is the update's error: its lookups say so, or read again.
+  device_caches_->Update(batch);
   return first_error;
+}
+
+absl::StatusOr<DeviceCache*> EmbeddingTable::CacheOn(const CacheDevice& device) {
+  return device_caches_->On(device);
 }
 
 absl::StatusOr<std::unique_ptr<RowScanner>> EmbeddingTable::NewScanner(Key first, Key last) const {
@@ -324,6 +341,7 @@ nlohmann::json EmbeddingTable::Stats() const {
                      {"complete", tier->store->IsComplete()}});
     tiers.back().update(tier->store->Health());
   }
+  stats["devices"] = device_caches_->Stats();
   if (preloader_ != nullptr) {
     const bool done = preloader_->done();
     const absl::Status status = done ? preloader_->Wait() : absl::OkStatus();

@@ -21,8 +21,11 @@
 
 namespace tf_hps {
 
+class DeviceCache;
+class DeviceCaches;
 class RowPromoter;
 class StorePreloader;
+struct CacheDevice;
 
 // One table's tiers, and who is asked next and told later. Thread-safe. Had from the TableRegistry,
 // which lets SavedModels with equal content share one, behind a TableHandle for each of them.
@@ -63,6 +66,16 @@ class EmbeddingTable {
   // and nothing written, when the persistent store is read-only.
   absl::Status Apply(const UpdateBatch& batch);
 
+  // The table's cache on a device, made by the first call (device_cache.h). It stays as long as the
+  // table.
+  absl::StatusOr<DeviceCache*> CacheOn(const CacheDevice& device);
+  // Before a source tier is asked for rows that a cache is to keep.
+  StampsRead ReadStamps(absl::Span<const Key> keys) const { return StampsRead(&stamps_, keys); }
+
+  // Reads every row that a device's cache or a tier in memory holds from the lowest tier again, a
+  // slice at a time, for a store that was changed from outside. Lookups and updates go on.
+  absl::Status Refresh();
+
   // All rows, from the lowest tier.
   absl::StatusOr<std::unique_ptr<RowScanner>> NewScanner(Key first, Key last) const;
 
@@ -85,6 +98,10 @@ class EmbeddingTable {
   };
 
   explicit EmbeddingTable(TableSpec spec);
+  // What Apply does besides the lowest tier, and that, if `writes_lowest`.
+  absl::Status ApplyLocked(const UpdateBatch& batch, bool writes_lowest)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(apply_mutex_);
+  absl::Status RefreshKeys(absl::Span<const Key> keys);
   // Asks the tiers that may wait.
   absl::Status ReadStores(StoreRead* read) const;
   // Queues what was found for the tiers above the one that had it, and what nobody knew for all.
@@ -104,6 +121,8 @@ class EmbeddingTable {
 
   // Serializes Apply: two updates of one key reach all tiers in the same order.
   Mutex apply_mutex_;
+
+  std::unique_ptr<DeviceCaches> device_caches_;  // synchronizes itself
 };
 
 }  // namespace tf_hps

@@ -30,6 +30,11 @@ class TableHandle {
   // elements. Not longer than this handle.
   RowSink SinkFor(ElementType type, void* destination) const;
 
+  // What ids without a row get, embedding_dim elements of `type`.
+  absl::Span<const uint8_t> default_row(ElementType type) const {
+    return default_rows_[static_cast<int>(type)];
+  }
+
   // Applies `out_of_range` to a batch's ids: may rewrite them in place (kWrapNegatives), fails with
   // InvalidArgument that names the id, its position and the range. Free for the default policy.
   bool ChecksRange() const { return out_of_range_ != OutOfRange::kDefaultRow; }
