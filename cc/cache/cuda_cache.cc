@@ -66,6 +66,11 @@ absl::StatusOr<std::unique_ptr<EmbeddingCache>> CudaCache::Create(const CacheOpt
                                                                   CacheStream stream) {
   if (absl::Status status = CheckOptions(options); !status.ok()) return status;
   if (absl::Status status = CheckDriver(); !status.ok()) return status;
+  if (options.device >= 0) {
+    absl::Status status =
+        CudaStatus(cudaSetDevice(options.device), absl::StrCat("use device ", options.device));
+    if (!status.ok()) return status;
+  }
   std::unique_ptr<CudaCache> cache(new CudaCache(options, memory));
   absl::Status status = cache->Allocate(options, static_cast<cudaStream_t>(stream));
   if (!status.ok()) return status;
@@ -130,10 +135,10 @@ absl::Status CudaCache::UseDevice() const {
   return CudaStatus(cudaSetDevice(device_), absl::StrCat("use device ", device_));
 }
 
-absl::Status CudaCache::CheckKeys(const CacheBatch& batch) const {
-  if (absl::Status status = UseDevice(); !status.ok() || batch.n == 0) return status;
+absl::Status CudaCache::CheckKeys(const void* keys, size_t n) const {
+  if (absl::Status status = UseDevice(); !status.ok() || n == 0) return status;
   cudaPointerAttributes of_keys = {};
-  if (absl::Status status = CudaStatus(cudaPointerGetAttributes(&of_keys, batch.keys),
+  if (absl::Status status = CudaStatus(cudaPointerGetAttributes(&of_keys, keys),
                                        "find out where a lookup's keys are");
       !status.ok()) {
     return status;
@@ -151,14 +156,29 @@ absl::Status CudaCache::CheckKeys(const CacheBatch& batch) const {
   return absl::OkStatus();
 }
 
+absl::Status CudaCache::SendBytes(absl::Span<const uint8_t> bytes, void* to, cudaStream_t stream) {
+  absl::StatusOr<std::unique_ptr<CudaStaging>> staging = staging_.Take(bytes.size());
+  if (!staging.ok()) return staging.status();
+  std::copy(bytes.begin(), bytes.end(), (*staging)->memory());
+  absl::Status status = CudaStatus(
+      cudaMemcpyAsync(to, (*staging)->memory(), bytes.size(), cudaMemcpyHostToDevice, stream),
+      "copy to the device");
+  if (status.ok()) status = (*staging)->Record(stream);
+  staging_.GiveBack(*std::move(staging));
+  return status;
+}
+
+absl::Status CudaCache::Send(absl::Span<const uint8_t> bytes, void* to, CacheStream stream) {
+  if (absl::Status status = UseDevice(); !status.ok()) return status;
+  return SendBytes(bytes, to, static_cast<cudaStream_t>(stream));
+}
+
 absl::StatusOr<const void*> CudaCache::Keep(absl::Span<const uint8_t> bytes,
                                             CacheStream cache_stream) {
   const auto stream = static_cast<cudaStream_t>(cache_stream);
   if (absl::Status status = UseDevice(); !status.ok()) return status;
   MutexLock lock(&mutex_);
   if (absl::Status status = order_.BeforeWrite(stream); !status.ok()) return status;
-  absl::StatusOr<std::unique_ptr<CudaStaging>> staging = staging_.Take(bytes.size());
-  if (!staging.ok()) return staging.status();
   void* const kept = memory_->Allocate(bytes.size(), stream);
   if (kept == nullptr) {
     return absl::ResourceExhaustedError(
@@ -166,13 +186,8 @@ absl::StatusOr<const void*> CudaCache::Keep(absl::Span<const uint8_t> bytes,
                      " bytes of device memory for a row; free: ", memory_->FreeBytes()));
   }
   device_parts_.push_back(kept);
-  std::copy(bytes.begin(), bytes.end(), (*staging)->memory());
-  absl::Status status = CudaStatus(
-      cudaMemcpyAsync(kept, (*staging)->memory(), bytes.size(), cudaMemcpyHostToDevice, stream),
-      "copy a row to the device");
-  if (status.ok()) status = (*staging)->Record(stream);
+  absl::Status status = SendBytes(bytes, kept, stream);
   if (status.ok()) status = order_.AfterWrite(stream);
-  staging_.GiveBack(*std::move(staging));
   if (!status.ok()) return status;
   return static_cast<const void*>(kept);
 }

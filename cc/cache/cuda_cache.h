@@ -28,11 +28,14 @@ class CudaCache : public EmbeddingCache {
                                                        CacheStream stream) override;
   absl::Status CombineRows(const float* rows, const CacheBatch& batch, const CacheBags& bags,
                            CacheStream stream) override;
+  absl::StatusOr<std::unique_ptr<CacheLookup>> PrepareKeys(const CacheIds& ids, Key* keys,
+                                                           CacheStream stream) override;
   absl::Status Fill(const CacheFill& fill, DeviceMemory* memory, CacheStream stream) override;
   absl::Status Update(absl::Span<const Key> keys, const RowsView& rows, DeviceMemory* memory,
                       CacheStream stream) override;
   absl::Status Erase(absl::Span<const Key> keys, std::vector<Key>* taken, DeviceMemory* memory,
                      CacheStream stream) override;
+  absl::Status Send(absl::Span<const uint8_t> bytes, void* to, CacheStream stream) override;
   absl::StatusOr<const void*> Keep(absl::Span<const uint8_t> bytes, CacheStream stream) override;
   absl::StatusOr<std::vector<Key>> ResidentKeys(size_t slice, size_t slices,
                                                 CacheStream stream) override;
@@ -58,7 +61,8 @@ class CudaCache : public EmbeddingCache {
   // Makes the cache's device the thread's current one.
   absl::Status UseDevice() const;
   // InvalidArgument where the device cannot read the keys.
-  absl::Status CheckKeys(const CacheBatch& batch) const;
+  absl::Status CheckKeys(const void* keys, size_t n) const;
+  absl::Status SendBytes(absl::Span<const uint8_t> bytes, void* to, cudaStream_t stream);
   absl::Status CopyToHost(const void* from, void* to, size_t bytes, cudaStream_t stream);
 
   // Constant after Create.

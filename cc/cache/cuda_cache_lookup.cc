@@ -71,7 +71,7 @@ absl::Status CudaCache::Launched(cudaError_t error, absl::string_view what, Pend
 absl::StatusOr<std::unique_ptr<CacheLookup>> CudaCache::Lookup(const CacheBatch& batch,
                                                                CacheStream cache_stream) {
   const auto stream = static_cast<cudaStream_t>(cache_stream);
-  if (absl::Status status = CheckKeys(batch); !status.ok()) return status;
+  if (absl::Status status = CheckKeys(batch.keys, batch.n); !status.ok()) return status;
   absl::StatusOr<CacheOutput> out = OutputOf(batch.out);
   if (!out.ok()) return out.status();
   MutexLock lock(&mutex_);
@@ -113,7 +113,7 @@ absl::StatusOr<std::unique_ptr<CacheLookup>> CudaCache::Combine(const CacheBatch
                                                                 const CacheBags& bags,
                                                                 CacheStream cache_stream) {
   const auto stream = static_cast<cudaStream_t>(cache_stream);
-  if (absl::Status status = CheckKeys(batch); !status.ok()) return status;
+  if (absl::Status status = CheckKeys(batch.keys, batch.n); !status.ok()) return status;
   absl::StatusOr<CacheOutput> out = OutputOf(batch.out);
   if (!out.ok()) return out.status();
   MutexLock lock(&mutex_);
@@ -128,6 +128,34 @@ absl::StatusOr<std::unique_ptr<CacheLookup>> CudaCache::Combine(const CacheBatch
     if (!status.ok()) return status;
   }
   return *std::move(lookup);
+}
+
+absl::StatusOr<std::unique_ptr<CacheLookup>> CudaCache::PrepareKeys(const CacheIds& ids, Key* keys,
+                                                                    CacheStream cache_stream) {
+  const auto stream = static_cast<cudaStream_t>(cache_stream);
+  if (absl::Status status = CheckKeys(ids.ids, ids.n); !status.ok()) return status;
+  CacheIdsArgs args = {};
+  args.ids = ids.ids;
+  args.narrow = ids.narrow;
+  args.n = static_cast<uint32_t>(ids.n);
+  args.vocabulary_size = ids.vocabulary_size;
+  args.wraps_negatives = ids.wraps_negatives;
+  args.keys = keys;
+  std::unique_ptr<PendingLookup> bad;
+  MutexLock lock(&mutex_);
+  if (ids.vocabulary_size != 0) {
+    absl::StatusOr<std::unique_ptr<PendingLookup>> list = NewLookup(ids.n, stream);
+    if (!list.ok()) return list.status();
+    bad = *std::move(list);
+    args.bad = bad->list();
+    args.progress = bad->progress();
+  }
+  if (ids.n == 0) return bad;
+  absl::Status status = CudaStatus(LaunchPrepareKeys(ref_, args, max_blocks_, stream),
+                                   "start the kernel that reads ids");
+  if (status.ok() && bad != nullptr) status = bad->Record(stream);
+  if (!status.ok()) return status;
+  return bad;
 }
 
 // Asks no key, so it needs no order.

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <list>
 #include <numeric>
@@ -22,6 +23,22 @@ class AllMissed : public CacheLookup {
 
  private:
   absl::Span<const Key> keys_;
+  std::vector<uint32_t> positions_;
+};
+
+class IdsOutOfRange : public CacheLookup {
+ public:
+  void Add(Key id, size_t position) {
+    ids_.push_back(id);
+    positions_.push_back(static_cast<uint32_t>(position));
+  }
+  absl::Status Wait() override { return absl::OkStatus(); }
+  absl::Span<const Key> keys() const override { return ids_; }
+  absl::Span<const uint32_t> positions() const override { return positions_; }
+  bool IsCaptured() const override { return false; }
+
+ private:
+  std::vector<Key> ids_;
   std::vector<uint32_t> positions_;
 };
 
@@ -55,6 +72,19 @@ class NullCache : public EmbeddingCache {
     return absl::OkStatus();
   }
 
+  absl::StatusOr<std::unique_ptr<CacheLookup>> PrepareKeys(const CacheIds& ids, Key* keys,
+                                                           CacheStream) override {
+    auto bad = std::make_unique<IdsOutOfRange>();
+    for (size_t p = 0; p < ids.n; ++p) {
+      const int64_t id = ids.narrow ? static_cast<const int32_t*>(ids.ids)[p]
+                                    : static_cast<const int64_t*>(ids.ids)[p];
+      keys[p] = KeyOfId(id, ids.vocabulary_size, ids.wraps_negatives);
+      if (!IsInRange(keys[p], ids.vocabulary_size)) bad->Add(id, p);
+    }
+    if (ids.vocabulary_size == 0) return std::unique_ptr<CacheLookup>();
+    return bad;
+  }
+
   absl::Status Fill(const CacheFill& fill, DeviceMemory*, CacheStream) override {
     if (fill.out == nullptr) return absl::OkStatus();
     const RowSink sink = SinkOf(*fill.out);
@@ -74,6 +104,10 @@ class NullCache : public EmbeddingCache {
   }
   absl::Status Erase(absl::Span<const Key>, std::vector<Key>*, DeviceMemory*,
                      CacheStream) override {
+    return absl::OkStatus();
+  }
+  absl::Status Send(absl::Span<const uint8_t> bytes, void* to, CacheStream) override {
+    std::copy(bytes.begin(), bytes.end(), static_cast<uint8_t*>(to));
     return absl::OkStatus();
   }
   absl::StatusOr<const void*> Keep(absl::Span<const uint8_t> bytes, CacheStream) override {

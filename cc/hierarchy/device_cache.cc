@@ -20,7 +20,9 @@ absl::StatusOr<std::unique_ptr<DeviceCache>> DeviceCache::Create(EmbeddingTable*
                                                                  const DeviceCacheOptions& options,
                                                                  const CacheDevice& device) {
   std::unique_ptr<DeviceCache> created(new DeviceCache(table, options, device));
-  auto cache = device.new_cache(options.cache, device.memory, device.stream);
+  CacheOptions of_cache = options.cache;
+  of_cache.device = device.number;
+  auto cache = device.new_cache(of_cache, device.memory, device.stream);
   if (!cache.ok()) return cache.status();
   created->cache_ = *std::move(cache);
   return created;

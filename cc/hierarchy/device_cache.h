@@ -27,6 +27,7 @@ class EmbeddingTable;
 struct CacheDevice {
   const void* id = nullptr;  // equal where a cache is shared
   std::string name;          // for messages and stats
+  int number = -1;           // CUDA's; -1: the current device
   DeviceMemory* memory = nullptr;
   // The stream of the device's work. Fills and updates of the cache go there too: one stream needs
   // no events, and TensorFlow's memory is free again in its order only.

@@ -39,6 +39,10 @@ class TableHandle {
   // InvalidArgument that names the id, its position and the range. Free for the default policy.
   bool ChecksRange() const { return out_of_range_ != OutOfRange::kDefaultRow; }
   absl::Status CheckRange(absl::Span<Key> keys) const;
+  // For who checks ids elsewhere.
+  int64_t vocabulary_size() const { return ChecksRange() ? vocabulary_size_ : 0; }
+  bool WrapsNegatives() const { return out_of_range_ == OutOfRange::kWrapNegatives; }
+  absl::Status OutOfRangeError(size_t position, Key id) const;
 
  private:
   TableHandle(std::shared_ptr<EmbeddingTable> table, const TableConfig& config)
