@@ -19,6 +19,8 @@ def main() -> None:
     report = _measure.Report("lookup", "HpsLookup, float32 rows in memory")
     for rows, embedding_dim in axes.tables:
         variable = _tables.dense(rows, embedding_dim)
+        # As a tensor: once a variable was looked up in by tf.nn, every read of it is a copy of all of it.
+        value = variable.read_value()
         table = _tables.in_memory(variable)
         _tables.print_memory(table)
         weights = tf.random.stateless_normal((embedding_dim, 16), (3, 4))
@@ -30,13 +32,13 @@ def main() -> None:
                 ids = _axes.draw_ids(distribution, rows, inputs * lookups * batch)
                 ids = [tf.constant(one) for one in ids.reshape(inputs, lookups, batch)]
                 for behind in (None, weights):
-                    compare(report, axes, variable, table, distribution, ids, behind)
-        del variable, table
+                    compare(report, axes, variable, value, table, distribution, ids, behind)
+        del variable, value, table
         gc.collect()
     report.finish()
 
 
-def compare(report, axes, variable, table, distribution, ids, weights):
+def compare(report, axes, variable, value, table, distribution, ids, weights):
     behind = None if weights is None else lambda found: tf.matmul(found, weights)
     dense = _tables.chain(lambda one: tf.nn.embedding_lookup(variable, one), behind)
     hps = _tables.chain(lambda one: tf_hps.embedding_lookup(table, one), behind)
@@ -44,7 +46,7 @@ def compare(report, axes, variable, table, distribution, ids, weights):
     peers = {"tf.nn": _tables.in_turn(dense, ids)}
     if behind is None:
         # What Keras makes of an Embedding: a gather from the variable's value.
-        gather = _tables.chain(lambda one: tf.gather(variable.read_value(), one))
+        gather = _tables.chain(lambda one: tf.gather(value, one))
         peers["tf.gather"] = _tables.in_turn(gather, ids)
     lookups, batch = ids[0].shape
     case = {

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tf_hps.config import RedisConfig as RedisConfig
     from tf_hps.config import RocksdbConfig as RocksdbConfig
     from tf_hps.config import TableConfig as TableConfig
+    from tf_hps.config import UpdatesConfig as UpdatesConfig
     from tf_hps.embedding_bags import embedding_lookup_sparse as embedding_lookup_sparse
     from tf_hps.embedding_bags import safe_embedding_lookup_sparse as safe_embedding_lookup_sparse
     from tf_hps.embedding_ops import embedding_lookup as embedding_lookup
@@ -35,6 +36,7 @@ _ATTRIBUTES = {
     "RedisConfig": "tf_hps.config",
     "RocksdbConfig": "tf_hps.config",
     "TableConfig": "tf_hps.config",
+    "UpdatesConfig": "tf_hps.config",
     "Publisher": "tf_hps.publish",
     "Table": "tf_hps.table",
     "embedding_lookup": "tf_hps.embedding_ops",

@@ -47,6 +47,15 @@ def whole_number(smallest: int, largest: int = 2**63 - 1) -> Check:
     return Check(f"a whole number from {smallest}{to}", check)
 
 
+def number(smallest: float, largest: float) -> Check:
+    def check(value: Any) -> float | None:
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            return None
+        return float(value) if smallest <= float(value) <= largest else None
+
+    return Check(f"a number from {smallest:g} to {largest:g}", check)
+
+
 def one_of(*choices: str) -> Check:
     return Check(
         f"one of {', '.join(choices)}",

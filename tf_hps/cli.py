@@ -5,9 +5,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tf_hps.commands import config, inspect, load, verify
+from tf_hps.commands import config, inspect, load, rewrite, rollback, snapshot, verify
 
-_COMMANDS = (load, inspect, verify, config)
+_COMMANDS = (load, rewrite, inspect, verify, snapshot, rollback, config)
 
 # What a user can have done wrong. Anything else is a mistake of ours and shows its traceback.
 _USER_ERRORS = (OSError, ValueError, RuntimeError, ImportError)
@@ -36,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tf-hps",
-        description="Embedding tables outside of TensorFlow models: fill, inspect and check stores.",
+        description="Embedding tables outside of TensorFlow models: fill, inspect and check stores, rewrite "
+        "models.",
         epilog="Exit codes: 0 done, 1 `verify` found a difference, 2 an error.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from tf_hps import _config_fields as fields
 from tf_hps import _config_json
+from tf_hps.updates_config import UpdatesConfig as UpdatesConfig
 
 _SCHEME = "://"
 
@@ -148,13 +149,21 @@ class RocksdbConfig:
 
 
 _SECTIONS: dict[
-    str, type[GpuCacheConfig] | type[MemoryConfig] | type[RedisConfig] | type[RocksdbConfig]
+    str,
+    type[GpuCacheConfig]
+    | type[MemoryConfig]
+    | type[RedisConfig]
+    | type[RocksdbConfig]
+    | type[UpdatesConfig],
 ] = {
     "gpu_cache": GpuCacheConfig,
     "memory": MemoryConfig,
     "redis": RedisConfig,
     "rocksdb": RocksdbConfig,
+    "updates": UpdatesConfig,
 }
+# What all tables of a deployment share: a table may only do without.
+_SHARED = ("updates",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,6 +184,7 @@ class TableConfig:
         redis: The same for the Redis tier.
         rocksdb: The same for the RocksDB tier.
         gpu_cache: Options of the GPUs' caches that differ for this table.
+        updates: False: the table does not follow the deployment's stream.
 
     Example:
 
@@ -191,6 +201,7 @@ class TableConfig:
     redis: RedisConfig | Literal[False] | None = None
     rocksdb: RocksdbConfig | Literal[False] | None = None
     gpu_cache: GpuCacheConfig | Literal[False] | None = None
+    updates: Literal[False] | None = None
 
     def __post_init__(self) -> None:
         fields.check_fields(self)
@@ -221,6 +232,7 @@ class Config:
         memory: The tier in this process's memory. None: there is none.
         redis: The tier in Redis. None: there is none.
         rocksdb: The tier on this machine's disk. None: there is none.
+        updates: The stream that the tables follow. None: there is none.
         tables: The tables by name.
         gpu_cache: What each GPU keeps of a table. None: the defaults.
         folder: Where relative paths start. Default: the working directory. Not written.
@@ -240,6 +252,7 @@ class Config:
     memory: MemoryConfig | None = None
     redis: RedisConfig | None = None
     rocksdb: RocksdbConfig | None = None
+    updates: UpdatesConfig | None = None
     tables: Mapping[str, TableConfig] = dataclasses.field(default_factory=dict)
     gpu_cache: GpuCacheConfig | None = None
     folder: str | None = dataclasses.field(default=None, repr=False, compare=False, kw_only=True)
@@ -324,7 +337,14 @@ class Config:
 def _check_sections(options: Any, or_false: bool) -> None:
     for section, kind in _SECTIONS.items():
         value = getattr(options, section)
-        if value is not None and not isinstance(value, kind) and not (or_false and value is False):
+        if or_false and value is False:
+            continue
+        if or_false and section in _SHARED and value is not None:
+            raise ValueError(
+                f"`{section}` is the same for all tables of a deployment; a table may only say False. "
+                f"Received: {section}={value!r}"
+            )
+        if value is not None and not isinstance(value, kind):
             raise ValueError(f"`{section}` is a {kind.__name__}. Received: {section}={value!r}")
 
 

@@ -21,6 +21,10 @@ class UnavailableError(HpsError):
     """A tier did not answer; the same call may succeed later."""
 
 
+class DeadlineExceededError(HpsError, TimeoutError):
+    """What was waited for did not happen in time."""
+
+
 class DataLossError(HpsError):
     """A store's files are corrupted or truncated."""
 
@@ -35,6 +39,7 @@ _EXCEPTION_TYPES: dict[str, type[Exception]] = {
     "NOT_FOUND": NotFoundError,
     "FAILED_PRECONDITION": FailedPreconditionError,
     "UNAVAILABLE": UnavailableError,
+    "DEADLINE_EXCEEDED": DeadlineExceededError,
     "DATA_LOSS": DataLossError,
     "RESOURCE_EXHAUSTED": ResourceExhaustedError,
 }

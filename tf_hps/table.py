@@ -149,6 +149,16 @@ class Table(tf.saved_model.experimental.TrackableResource):
         """What the table holds and has counted, per tier."""
         return self._table.stats()
 
+    def inspect(self, key: int) -> dict[str, Any]:
+        """What every tier has under `key`, for the search for a wrong row.
+
+        Returns:
+            `generation`, `tiers` in the order they are asked, each with its `kind`, the `state` of the key
+            ("stored", "absent": known to be nowhere below, "unknown", "failed") and the `row` that is
+            stored; for a table that follows a stream, `position` and `time_us` of its last commit.
+        """
+        return self._table.inspect(key)
+
     def __len__(self) -> int:
         """The number of rows; see `rows_exact`."""
         return self.stats()["rows"]
@@ -187,6 +197,15 @@ class Table(tf.saved_model.experimental.TrackableResource):
     def wait_for_preload(self) -> None:
         """Waits until memory is filled from the store; lookups need not wait for it."""
         self._table.wait_for_preload()
+
+    def wait_until(self, position: str, timeout: float = 60.0) -> None:
+        """Waits until lookups see all commits of the table's stream up to `position`.
+
+        Args:
+            position: What `Publisher.commit` returned.
+            timeout: Seconds after which it gives up, with a `TimeoutError` (`tf_hps.errors.DeadlineExceededError`) that says how far it came.
+        """
+        self._table.wait_until(position, timeout)
 
     def __repr__(self) -> str:
         if not hasattr(self, "_spec"):

@@ -14,9 +14,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Folder under cc/ -> folders it may include beside itself.
 MAY_INCLUDE = {
     "common": set(),
+    "redis": {"common"},
     "cache": {"common"},
-    "storage": {"common"},
-    "update": {"common"},
+    "storage": {"common", "redis"},
+    "update": {"common", "redis"},
     "hierarchy": {"common", "cache", "storage", "update"},
     "kernels": {"common", "cache", "storage", "update", "hierarchy"},
     "ops": set(),

@@ -22,8 +22,6 @@
 namespace tf_hps {
 namespace {
 
-constexpr int64_t kDim = 64;
-constexpr size_t kRowBytes = kDim * sizeof(float);
 constexpr size_t kKeys = 4 * 131072;  // looked up in each measurement
 
 // Of this thread: a busy machine lengthens it less than the clock on the wall.
@@ -72,6 +70,7 @@ std::vector<Key> ZipfKeys(int64_t rows, std::mt19937_64* random) {
   return keys;
 }
 
+template <size_t kRowBytes>
 void Gather(const uint8_t* dense, const Key* keys, size_t n, uint8_t* out) {
   constexpr size_t kAhead = 16;
   for (size_t i = 0; i < n; ++i) {
@@ -84,11 +83,11 @@ void Gather(const uint8_t* dense, const Key* keys, size_t n, uint8_t* out) {
   }
 }
 
-void Find(const EmbeddingStore& store, const Key* keys, size_t n, uint8_t* out) {
-  static const std::vector<uint8_t> zeros(kRowBytes, 0);
+void Find(const EmbeddingStore& store, size_t row_bytes, const Key* keys, size_t n, uint8_t* out) {
+  static const std::vector<uint8_t> zeros(1024, 0);
   RowSink sink;
   sink.destination = out;
-  sink.stride = sink.out_bytes = kRowBytes;
+  sink.stride = sink.out_bytes = row_bytes;
   sink.default_row = zeros.data();
   Pending pending = Pending::All(n);
   const absl::Status status = store.Find({keys, n}, sink, &pending);
@@ -118,30 +117,31 @@ double Measure(const std::vector<Key>& keys, size_t batch, int threads,
 }
 
 // What a table takes that has next to no rows.
-void PrintSmallTable(const uint8_t* rows) {
+void PrintSmallTable(const uint8_t* rows, int64_t embedding_dim) {
   constexpr int64_t kRows = 1000;
   TableSpec spec;
-  spec.embedding_dim = kDim;
+  spec.embedding_dim = embedding_dim;
   spec.rows = kRows;
   auto store = OpenMemoryStore(spec, {});
   if (!store.ok()) Die(store.status());
   std::vector<Key> keys(kRows);
   std::iota(keys.begin(), keys.end(), 0);
-  if (absl::Status status = (*store)->Insert(keys, RowsView(rows, kRowBytes), {}); !status.ok()) {
-    Die(status);
-  }
+  const RowsView view(rows, spec.row_bytes());
+  if (absl::Status status = (*store)->Insert(keys, view, {}); !status.ok()) Die(status);
   std::printf("# a table of %lld rows takes %.2f MB\n", static_cast<long long>(kRows),
               static_cast<double>((*store)->Stats().bytes) / 1e6);
 }
 
+template <int64_t embedding_dim>
 void Run(int64_t rows, int repetitions) {
+  constexpr size_t kRowBytes = embedding_dim * sizeof(float);
   std::mt19937_64 random(1);
   uint8_t* const dense = HugeMemory(rows * kRowBytes);
-  for (int64_t i = 0; i < rows * kDim; ++i) {
+  for (int64_t i = 0; i < rows * embedding_dim; ++i) {
     reinterpret_cast<float*>(dense)[i] = static_cast<float>(i);
   }
   TableSpec spec;
-  spec.embedding_dim = kDim;
+  spec.embedding_dim = embedding_dim;
   spec.rows = rows;
   auto store = OpenMemoryStore(spec, {});
   if (!store.ok()) Die(store.status());
@@ -151,11 +151,12 @@ void Run(int64_t rows, int repetitions) {
     Die(status);
   }
   std::printf("# %lld rows of %lld floats, %s, memory %.3f of the rows' bytes\n",
-              static_cast<long long>(rows), static_cast<long long>(kDim),
+              static_cast<long long>(rows), static_cast<long long>(embedding_dim),
               CpuIsaName(SelectedCpuIsa()),
               static_cast<double>((*store)->Stats().bytes) / static_cast<double>(rows * kRowBytes));
-  PrintSmallTable(dense);
-  std::printf("keys\tbatch\tthreads\tpeer\tratio\tlowest\thighest\tfind_ns\tgather_ns\n");
+  PrintSmallTable(dense, embedding_dim);
+  if (embedding_dim == 64)
+    std::printf("dim\tkeys\tbatch\tthreads\tpeer\tratio\tlowest\thighest\tfind_ns\tgather_ns\n");
   for (const bool zipf : {false, true}) {
     const std::vector<Key> keys = zipf ? ZipfKeys(rows, &random) : UniformKeys(rows, &random);
     for (const size_t batch : {32, 1024, 16384, 131072}) {
@@ -166,18 +167,18 @@ void Run(int64_t rows, int repetitions) {
         for (int i = 0; i < repetitions; ++i) {
           find.push_back(Measure(keys, batch, threads, outputs,
                                  [&](const Key* batch_keys, size_t n, uint8_t* out) {
-                                   Find(**store, batch_keys, n, out);
+                                   Find(**store, kRowBytes, batch_keys, n, out);
                                  }));
           gather.push_back(Measure(keys, batch, threads, outputs,
                                    [&](const Key* batch_keys, size_t n, uint8_t* out) {
-                                     Gather(dense, batch_keys, n, out);
+                                     Gather<kRowBytes>(dense, batch_keys, n, out);
                                    }));
         }
         std::vector<double> ratios;
         for (int i = 0; i < repetitions; ++i) ratios.push_back(gather[i] / find[i]);
-        std::printf("%s\t%zu\t%d\tgather\t%.3f\t%.3f\t%.3f\t%.1f\t%.1f\n",
-                    zipf ? "zipf 1.05" : "uniform", batch, threads, Median(ratios),
-                    *std::min_element(ratios.begin(), ratios.end()),
+        std::printf("%d\t%s\t%zu\t%d\tgather\t%.3f\t%.3f\t%.3f\t%.1f\t%.1f\n",
+                    static_cast<int>(embedding_dim), zipf ? "zipf 1.05" : "uniform", batch, threads,
+                    Median(ratios), *std::min_element(ratios.begin(), ratios.end()),
                     *std::max_element(ratios.begin(), ratios.end()), Median(find), Median(gather));
         std::fflush(stdout);
       }
@@ -189,6 +190,9 @@ void Run(int64_t rows, int repetitions) {
 }  // namespace tf_hps
 
 int main(int argc, char** argv) {
-  tf_hps::Run(argc > 1 ? std::atoll(argv[1]) : 2000000, argc > 2 ? std::atoi(argv[2]) : 9);
+  const int64_t rows = argc > 1 ? std::atoll(argv[1]) : 2000000;
+  const int repetitions = argc > 2 ? std::atoi(argv[2]) : 9;
+  tf_hps::Run<64>(rows, repetitions);
+  tf_hps::Run<128>(rows, repetitions);
   return 0;
 }

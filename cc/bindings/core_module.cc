@@ -173,8 +173,21 @@ class Table {
     Run([&] { return tf_hps_table_refresh(table_.get()); });
   }
 
+  py::object Inspect(int64_t key) const {
+    char* json = nullptr;
+    Run([&] { return tf_hps_table_inspect(table_.get(), key, &json); });
+    return TakeJson(json);
+  }
+
   void WaitForPreload() const {
     Run([&] { return tf_hps_table_wait_for_preload(table_.get()); });
+  }
+
+  void WaitUntil(const std::string& position, double timeout) const {
+    const double most = 1e9;  // seconds; a NaN is none
+    const auto ms =
+        static_cast<int64_t>(1000 * (timeout > 0 ? (timeout < most ? timeout : most) : 0));
+    Run([&] { return tf_hps_table_wait_until(table_.get(), position.c_str(), ms); });
   }
 
   void WaitForPromotions() const {
@@ -200,6 +213,15 @@ py::object ExplainConfig(const std::string& path) {
   char* json = nullptr;
   Run([&] { return tf_hps_explain_config(path.c_str(), &json); });
   return TakeJson(json);
+}
+
+std::optional<std::string> NewestPosition(const std::string& path) {
+  char* position = nullptr;
+  Run([&] { return tf_hps_newest_position(path.c_str(), &position); });
+  if (position == nullptr) return std::nullopt;
+  const std::string text = position;
+  tf_hps_free(position);
+  return text;
 }
 
 void CheckConfig(const std::string& text, const std::string& folder) {
@@ -274,10 +296,13 @@ PYBIND11_MODULE(_core, m) {
            "batch_size"_a = 65536)
       .def("stats", &Table::Stats)
       .def("refresh", &Table::Refresh)
+      .def("inspect", &Table::Inspect, "key"_a)
       .def("wait_for_preload", &Table::WaitForPreload)
+      .def("wait_until", &Table::WaitUntil, "position"_a, "timeout"_a)
       .def("wait_for_promotions", &Table::WaitForPromotions);
 
   m.def("explain_config", &ExplainConfig, "config_path"_a);
+  m.def("newest_position", &NewestPosition, "config_path"_a);
   m.def("check_config", &CheckConfig, "text"_a, "folder"_a);
   m.def("config_schema", &ConfigSchema);
   m.def("decode_rows", &DecodeRows, "row_format"_a, "embedding_dim"_a, "rows"_a);

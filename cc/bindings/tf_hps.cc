@@ -1,6 +1,7 @@
 #include "cc/bindings/tf_hps.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
@@ -19,6 +20,7 @@
 #include "cc/hierarchy/table_registry.h"
 #include "cc/storage/rocksdb_databases.h"
 #include "cc/update/update_batch.h"
+#include "cc/update/update_source.h"
 #include "nlohmann/json.hpp"
 #include "rocksdb/version.h"
 
@@ -152,7 +154,11 @@ char* tf_hps_table_erase(tf_hps_table* table, const int64_t* keys, size_t n) {
 }
 
 char* tf_hps_table_stats(tf_hps_table* table, char** json) {
-  return Run([&] { return HandOut(table->table->table().Stats(), json); });
+  return Run([&] { return HandOut(table->table->Stats(), json); });
+}
+
+char* tf_hps_table_inspect(const tf_hps_table* table, int64_t key, char** json) {
+  return Run([&] { return HandOut(table->table->Inspect(key), json); });
 }
 
 char* tf_hps_table_refresh(tf_hps_table* table) {
@@ -168,6 +174,11 @@ char* tf_hps_table_wait_for_promotions(tf_hps_table* table) {
     table->table->table().WaitForPromotions();
     return absl::OkStatus();
   });
+}
+
+char* tf_hps_table_wait_until(tf_hps_table* table, const char* position, int64_t timeout_ms) {
+  return Run(
+      [&] { return table->table->WaitUntil(position, std::chrono::milliseconds(timeout_ms)); });
 }
 
 char* tf_hps_scanner_open(tf_hps_table* table, int64_t first, int64_t last,
@@ -194,6 +205,26 @@ char* tf_hps_explain_config(const char* config_path, char** json) {
   return Run([&] {
     auto explained = ExplainConfig(config_path);
     return explained.ok() ? HandOut(*explained, json) : explained.status();
+  });
+}
+
+char* tf_hps_newest_position(const char* config_path, char** position) {
+  return Run([&] {
+    *position = nullptr;
+    auto config = LoadConfig(config_path);
+    if (!config.ok()) return config.status();
+    for (const auto& [name, table] : config->tables) {
+      const auto section = table.sections.find("updates");
+      if (section == table.sections.end()) continue;
+      auto source = OpenUpdateSource(section->second);
+      if (!source.ok()) return source.status();
+      auto newest = (*source)->Newest();
+      if (!newest.ok()) return newest.status();
+      *position = NewString(*newest);
+      return *position == nullptr ? absl::ResourceExhaustedError("out of memory")
+                                  : absl::OkStatus();
+    }
+    return absl::OkStatus();
   });
 }
 

@@ -37,8 +37,15 @@ TF_HPS_API char* tf_hps_table_erase(tf_hps_table* table, const int64_t* keys, si
 TF_HPS_API char* tf_hps_table_stats(tf_hps_table* table, char** json);
 // Reads again what memory and devices hold of a store that was changed from outside.
 TF_HPS_API char* tf_hps_table_refresh(tf_hps_table* table);
+// {"table", "key", "generation", "tiers": [{"kind", "state", "row"}]}, and for a table that follows
+// a stream "position" and "time_us" of the last commit it has.
+TF_HPS_API char* tf_hps_table_inspect(const tf_hps_table* table, int64_t key, char** json);
 TF_HPS_API char* tf_hps_table_wait_for_preload(tf_hps_table* table);
 TF_HPS_API char* tf_hps_table_wait_for_promotions(tf_hps_table* table);
+
+// Until the table has the updates of its stream up to `position`.
+TF_HPS_API char* tf_hps_table_wait_until(tf_hps_table* table, const char* position,
+                                         int64_t timeout_ms);
 
 TF_HPS_API char* tf_hps_scanner_open(tf_hps_table* table, int64_t first, int64_t last,
                                      tf_hps_scanner** scanner);
@@ -49,6 +56,9 @@ TF_HPS_API void tf_hps_scanner_close(tf_hps_scanner* scanner);
 
 // Effective configuration of an hps.json, each value with its origin, secrets masked.
 TF_HPS_API char* tf_hps_explain_config(const char* config_path, char** json);
+// The newest commit's position in the stream that the tables of an hps.json follow; empty before
+// the first commit. A null string where they follow none.
+TF_HPS_API char* tf_hps_newest_position(const char* config_path, char** position);
 // Checks the text of an hps.json whose relative paths start at folder.
 TF_HPS_API char* tf_hps_check_config(const char* text, const char* folder);
 // Sections and fields that are known, with types, defaults and help, for docs and --help.

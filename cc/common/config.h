@@ -53,8 +53,13 @@ struct ConfigField {
 // A kSecret field `password` exists as `password_file` and `password_env` only; a literal is
 // refused. A kPath field is relative to the folder of the file that names it.
 
+// A tier, whose options a table may override, or something that all tables of a deployment share:
+// there a table may only say null, that it does without.
+enum class ConfigSectionOf { kTier, kDeployment };
+
 // Called at static initialization by each backend.
-void RegisterConfigSection(const std::string& section, std::vector<ConfigField> fields);
+void RegisterConfigSection(const std::string& section, std::vector<ConfigField> fields,
+                           ConfigSectionOf kind = ConfigSectionOf::kTier);
 
 enum class OutOfRange {
   kDefaultRow,  // every id without a row gets the default row

@@ -43,18 +43,30 @@ absl::Status ApplyOperatorFile(LayeredConfig* config) {
   return ApplyFile(path, {name, name, FolderOf(path), /*whole=*/false}, config);
 }
 
+size_t CountTiers(const LayeredConfig& config) {
+  size_t tiers = 0;
+  for (const auto& [section, values] : config.sections) tiers += IsTier(section);
+  return tiers;
+}
+
 absl::Status CheckTable(const LayeredConfig& config, const std::string& name,
                         const LayeredTable& table) {
   const auto error = [&](const auto&... parts) {
     return absl::InvalidArgumentError(absl::StrCat(config.file, ": `tables.", name, parts...));
   };
   const auto value = [&](const char* field) -> const json& { return table.fields.at(field).value; };
-  size_t tiers = config.sections.size();
-  for (const auto& [section, origin] : table.without) tiers -= config.sections.count(section);
+  size_t tiers = CountTiers(config);
+  for (const auto& [section, origin] : table.without) {
+    if (IsTier(section)) tiers -= config.sections.count(section);
+  }
   if (tiers == 0) {
-    return error("` has no tier left; the known ones: ", absl::StrJoin(SectionNames(), ", "));
+    return error("` has no tier left; the known ones: ", absl::StrJoin(TierNames(), ", "));
   }
   for (const auto& [section, options] : table.overrides) {
+    if (!IsTier(section) && !options.empty()) {
+      return error(".", section, "` is the same for all tables of a deployment: a table may only ",
+                   "say null, that it does without");
+    }
     if (config.sections.count(section) == 0) {
       return error(".", section, "` overrides a section that the deployment does not have; add \"",
                    section, "\" at the top");
@@ -83,10 +95,10 @@ void FillDefaults(const ConfigFields& fields, ConfigValues* values) {
 }
 
 absl::StatusOr<LayeredConfig> Finish(LayeredConfig config) {
-  if (config.sections.empty()) {
+  if (CountTiers(config) == 0) {
     return absl::InvalidArgumentError(absl::StrCat(
         config.file,
-        ": no tier is configured; add a section, one of: ", absl::StrJoin(SectionNames(), ", ")));
+        ": no tier is configured; add a section, one of: ", absl::StrJoin(TierNames(), ", ")));
   }
   FillDefaults({DeploymentField()}, &config.fields);
   for (auto& [section, values] : config.sections) {

@@ -1,6 +1,7 @@
 #include "cc/common/config_schema.h"
 
 #include <cmath>
+#include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -15,6 +16,11 @@ using nlohmann::json;
 // A function's static: backends register from static initializers of other files, in any order.
 std::map<std::string, ConfigFields>& MutableSections() {
   static auto* const sections = new std::map<std::string, ConfigFields>;
+  return *sections;
+}
+
+std::set<std::string>& DeploymentSections() {
+  static auto* const sections = new std::set<std::string>;
   return *sections;
 }
 
@@ -53,7 +59,9 @@ json FieldJson(const ConfigField& field) {
 
 }  // namespace
 
-void RegisterConfigSection(const std::string& section, std::vector<ConfigField> fields) {
+void RegisterConfigSection(const std::string& section, std::vector<ConfigField> fields,
+                           ConfigSectionOf kind) {
+  if (kind == ConfigSectionOf::kDeployment) DeploymentSections().insert(section);
   ConfigFields known;
   for (ConfigField& field : fields) {
     if (field.type != FieldType::kSecret) {
@@ -122,6 +130,18 @@ std::vector<std::string> FieldNames(const ConfigFields& fields) {
 std::vector<std::string> SectionNames() {
   std::vector<std::string> names;
   for (const auto& [name, fields] : ConfigSections()) names.push_back(name);
+  return names;
+}
+
+bool IsTier(const std::string& section) {
+  return ConfigSections().count(section) > 0 && DeploymentSections().count(section) == 0;
+}
+
+std::vector<std::string> TierNames() {
+  std::vector<std::string> names;
+  for (const std::string& name : SectionNames()) {
+    if (IsTier(name)) names.push_back(name);
+  }
   return names;
 }
 

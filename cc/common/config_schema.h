@@ -22,6 +22,8 @@ const ConfigFields& TableFields();
 const ConfigField* FindConfigField(const ConfigFields& fields, absl::string_view name);
 std::vector<std::string> FieldNames(const ConfigFields& fields);
 std::vector<std::string> SectionNames();
+bool IsTier(const std::string& section);
+std::vector<std::string> TierNames();
 
 // "password_env" for "password_file" and the reverse; empty for a field that holds no secret. The
 // two say the same thing: a layer that gives one takes the other away.

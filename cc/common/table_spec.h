@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cc/common/row_format.h"
+#include "cc/common/update_position.h"
 
 namespace tf_hps {
 
@@ -22,6 +23,9 @@ struct TableSpec {
   // were loaded: then the generation no longer says which rows these are.
   bool is_kept = false;
   bool is_updated = false;
+  // The update of a stream that the rows are at, where nothing else has changed them: equal places
+  // of one stream mean equal rows. No stream: there is none, or who changed them is not known.
+  UpdatePosition applied;
 
   size_t row_bytes() const { return RowBytes(row_format, embedding_dim); }
 };

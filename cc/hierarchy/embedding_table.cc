@@ -9,6 +9,7 @@
 #include "cc/hierarchy/device_caches.h"
 #include "cc/hierarchy/row_promoter.h"
 #include "cc/hierarchy/store_preloader.h"
+#include "cc/hierarchy/table_update.h"
 #include "cc/hierarchy/unique_keys.h"
 #include "cc/storage/store_backend.h"
 
@@ -23,19 +24,12 @@ RowSink RawSink(uint8_t* rows, size_t row_bytes) {
   return sink;
 }
 
-absl::Status ApplyTo(EmbeddingStore* store, const UpdateBatch& batch) {
-  if (!batch.keys.empty()) {
-    if (absl::Status status = store->Insert(batch.keys, batch.rows, {}); !status.ok())
-      return status;
-  }
-  return batch.erased.empty() ? absl::OkStatus() : store->Erase(batch.erased);
-}
-
 std::string Described(const TableSpec& spec) { return absl::StrCat("table \"", spec.name, "\""); }
 
 }  // namespace
 
-EmbeddingTable::EmbeddingTable(TableSpec spec) : spec_(std::move(spec)) {}
+EmbeddingTable::EmbeddingTable(TableSpec spec)
+    : spec_(std::move(spec)), gate_(CommitGate::Of(spec_.deployment)) {}
 
 // Who fills caches, the preloader and the promoter end before the stores they use.
 EmbeddingTable::~EmbeddingTable() {
@@ -135,7 +129,18 @@ absl::Status EmbeddingTable::FindInStores(absl::Span<const Key> keys, const RowS
     for (uint32_t i = 0; i < failed.size(); ++i) answers[failed[i]] = {again.get(), i};
   }
 
-  for (size_t i = 0; i < pending->size(); ++i) {
+  // Updates leave the old row in a complete tier until the new one is below (Apply). Who missed
+  // there before it was complete may have read the new one, and the next lookup would get the old
+  // one.
+  Pending left = *pending;
+  if (preloader_ != nullptr && preloader_->was_completed()) {
+    const EmbeddingStore& memory = *tiers_[memory_tiers_ - 1]->store;
+    if (absl::Status failure = memory.Find(keys, sink, &left); !failure.ok()) return failure;
+  }
+
+  for (size_t i = 0, next = 0; i < pending->size() && next < left.size(); ++i) {
+    if (left[next] != (*pending)[i]) continue;
+    ++next;
     const Answer& answer = answers[unique.index(i)];
     const uint8_t tier = answer.read->found_by[answer.index];
     if (tier == StoreRead::kNobody) {
@@ -218,9 +223,11 @@ bool EmbeddingTable::WaitsForStores() const {
 
 absl::Status EmbeddingTable::Find(absl::Span<const Key> keys, const RowSink& sink) {
   CountLookup();
-  Pending pending = Pending::All(keys.size());
-  if (absl::Status status = FindInMemory(keys, sink, &pending); !status.ok()) return status;
-  return FindInStores(keys, sink, &pending);
+  return ReadOneCommit(gate_, [&] {
+    Pending pending = Pending::All(keys.size());
+    if (absl::Status status = FindInMemory(keys, sink, &pending); !status.ok()) return status;
+    return FindInStores(keys, sink, &pending);
+  });
 }
 
 absl::Status EmbeddingTable::FindRaw(absl::Span<const Key> keys, uint8_t* rows, bool* found) const {
@@ -241,47 +248,29 @@ absl::Status EmbeddingTable::FindRaw(absl::Span<const Key> keys, uint8_t* rows, 
   return absl::OkStatus();
 }
 
-absl::Status EmbeddingTable::Apply(const UpdateBatch& batch) {
-  if (batch.rows.row_bytes() != spec_.row_bytes() && !batch.keys.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(Described(spec_), ": rows have ", batch.rows.row_bytes(),
-                     " bytes, the table stores ", spec_.row_bytes(), " (embedding_dim ",
-                     spec_.embedding_dim, ", ", RowFormatName(spec_.row_format), ")"));
-  }
-  MutexLock lock(&apply_mutex_);
-  return ApplyLocked(batch, /*writes_lowest=*/true);
+absl::Status EmbeddingTable::CheckRows(const UpdateBatch& batch) const {
+  if (batch.keys.empty() || batch.rows.row_bytes() == spec_.row_bytes()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(Described(spec_), ": rows have ", batch.rows.row_bytes(),
+                   " bytes, the table stores ", spec_.row_bytes(), " (embedding_dim ",
+                   spec_.embedding_dim, ", ", RowFormatName(spec_.row_format), ")"));
 }
 
-absl::Status EmbeddingTable::ApplyLocked(const UpdateBatch& batch, bool writes_lowest) {
-  const UpdateStamps::Update update(&stamps_, batch.keys, batch.erased);
-  const size_t lowest = tiers_.size() - 1;
-  // A lookup may have missed above already and be about to read the new rows below; it must not
-  // find the old ones above afterwards (update_stamps.h). Nobody goes below a complete tier.
-  device_caches_->BeforeUpdate(batch);
-  for (size_t t = 0; t < lowest; ++t) {
-    EmbeddingStore& store = *tiers_[t]->store;
-    if (store.IsComplete()) continue;
-    store.Erase(batch.keys).IgnoreError();
-    store.Erase(batch.erased).IgnoreError();
-  }
-  if (writes_lowest) {
-    absl::Status status = ApplyTo(tiers_[lowest]->store.get(), batch);
-    if (!status.ok()) return status;
-  }
-  absl::Status first_error;
-  for (size_t t = lowest; t-- > 0;) {
-    EmbeddingStore& store = *tiers_[t]->store;
-    const absl::Status status = ApplyTo(&store, batch);
-    if (status.ok()) continue;
-    // What is below is new already: better no row here than the old one.
-    store.MarkIncomplete();
-    store.Erase(batch.keys).IgnoreError();
-    // A store outside of this process that missed an update knows that it did (docs/redis.md).
-    if (store.AnswersFromMemory()) first_error.Update(status);
-  }
-  // Nothing that goes wrong on a device is the update's error: its lookups say so, or read again.
-  device_caches_->Update(batch);
+absl::Status EmbeddingTable::Apply(const UpdateBatch& batch) {
+  if (absl::Status status = CheckRows(batch); !status.ok()) return status;
+  TableUpdate update(this, batch);
+  update.TakeOutOfSharedTiers();
+  update.TakeOutOfMemory();
+  if (absl::Status status = update.WriteLowest(); !status.ok()) return status;
+  absl::Status first_error = update.WriteSharedTiers();
+  first_error.Update(update.WriteMemory());
   return first_error;
+}
+
+std::vector<const EmbeddingStore*> EmbeddingTable::Stores() const {
+  std::vector<const EmbeddingStore*> stores;
+  for (const std::unique_ptr<Tier>& tier : tiers_) stores.push_back(tier->store.get());
+  return stores;
 }
 
 absl::StatusOr<DeviceCache*> EmbeddingTable::CacheOn(const CacheDevice& device) {

@@ -14,6 +14,7 @@
 #include "cc/common/rows.h"
 #include "cc/common/table_spec.h"
 #include "cc/common/update_stamps.h"
+#include "cc/hierarchy/commit_gate.h"
 #include "cc/hierarchy/store_reads.h"
 #include "cc/storage/embedding_store.h"
 #include "cc/update/update_batch.h"
@@ -75,6 +76,13 @@ class EmbeddingTable {
   // Reads every row that a device's cache or a tier in memory holds from the lowest tier again, a
   // slice at a time, for a store that was changed from outside. Lookups and updates go on.
   absl::Status Refresh();
+  // For updates of several tables: see table_update.h.
+  absl::Status CheckRows(const UpdateBatch& batch) const;
+  EmbeddingStore& lowest_store() { return *tiers_.back()->store; }
+  // In the order asked.
+  std::vector<const EmbeddingStore*> Stores() const;
+  // Lookups that are to see one commit of the deployment ask it.
+  const CommitGate& gate() const { return gate_; }
 
   // All rows, from the lowest tier.
   absl::StatusOr<std::unique_ptr<RowScanner>> NewScanner(Key first, Key last) const;
@@ -91,6 +99,8 @@ class EmbeddingTable {
   nlohmann::json Stats() const;
 
  private:
+  friend class TableUpdate;
+
   struct Tier {
     std::shared_ptr<EmbeddingStore> store;
     mutable Counter hits;
@@ -98,9 +108,6 @@ class EmbeddingTable {
   };
 
   explicit EmbeddingTable(TableSpec spec);
-  // What Apply does besides the lowest tier, and that, if `writes_lowest`.
-  absl::Status ApplyLocked(const UpdateBatch& batch, bool writes_lowest)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(apply_mutex_);
   absl::Status RefreshKeys(absl::Span<const Key> keys);
   // Asks the tiers that may wait.
   absl::Status ReadStores(StoreRead* read) const;
@@ -109,6 +116,7 @@ class EmbeddingTable {
 
   // Constant after Open.
   const TableSpec spec_;
+  const CommitGate& gate_;
   std::vector<std::unique_ptr<Tier>> tiers_;  // in the order asked
   size_t memory_tiers_ = 0;                   // the first so many answer from memory
 

@@ -6,6 +6,7 @@
 
 #include "cc/hierarchy/device_caches.h"
 #include "cc/hierarchy/embedding_table.h"
+#include "cc/hierarchy/table_update.h"
 
 namespace tf_hps {
 
@@ -14,8 +15,9 @@ absl::Status EmbeddingTable::RefreshKeys(absl::Span<const Key> keys) {
   std::vector<uint8_t> rows(keys.size() * row_bytes);
   const auto found = std::make_unique<bool[]>(keys.size());
   std::vector<Key> stored, unknown;
-  // No update comes between the read and what is done with it.
-  MutexLock lock(&apply_mutex_);
+  // Filled in under the update's lock: none comes between the read and what is done with it.
+  UpdateBatch batch{{}, RowsView(rows.data(), row_bytes), {}};
+  TableUpdate update(this, batch);
   absl::Status status = FindRaw(keys, rows.data(), found.get());
   if (!status.ok()) return status;
   for (size_t i = 0; i < keys.size(); ++i) {
@@ -23,7 +25,13 @@ absl::Status EmbeddingTable::RefreshKeys(absl::Span<const Key> keys) {
     if (found[i])
       std::memmove(&rows[(stored.size() - 1) * row_bytes], &rows[i * row_bytes], row_bytes);
   }
-  return ApplyLocked({stored, RowsView(rows.data(), row_bytes), unknown}, /*writes_lowest=*/false);
+  batch.keys = stored;
+  batch.erased = unknown;
+  update.TakeOutOfSharedTiers();
+  update.TakeOutOfMemory();
+  status = update.WriteSharedTiers();
+  status.Update(update.WriteMemory());
+  return status;
 }
 
 absl::Status EmbeddingTable::Refresh() {

@@ -106,7 +106,10 @@ void StorePreloader::RunThread() {
   MutexLock lock(&mutex_);
   status_.Update(status);
   if (--running_ == 0) {
-    if (status_.ok() && !stopping_ && !left_out_) upper_->MarkComplete();
+    if (status_.ok() && !stopping_ && !left_out_) {
+      was_completed_.store(true, std::memory_order_release);
+      upper_->MarkComplete();
+    }
     finished_.NotifyAll();
   }
 }

@@ -32,6 +32,8 @@ class StorePreloader {
   // incomplete.
   absl::Status Wait() const;
   bool done() const;
+  // Whether the upper store was marked complete, be it so still or not.
+  bool was_completed() const { return was_completed_.load(std::memory_order_acquire); }
   int64_t rows_loaded() const { return rows_loaded_.load(std::memory_order_relaxed); }
 
  private:
@@ -59,6 +61,7 @@ class StorePreloader {
 
   // Synchronize themselves.
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> was_completed_{false};
   std::atomic<bool> left_out_{false};  // a row that did not fit, or never held still
   std::atomic<int64_t> rows_loaded_{0};
 

@@ -2,8 +2,11 @@
 
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "cc/hierarchy/followed_table.h"
+#include "cc/hierarchy/inspect_row.h"
 
 namespace tf_hps {
 namespace {
@@ -26,11 +29,49 @@ std::string Described(const TableSpec& spec) { return absl::StrCat("table \"", s
 
 absl::StatusOr<std::shared_ptr<TableHandle>> TableHandle::Create(
     std::shared_ptr<EmbeddingTable> table, const TableConfig& config) {
-  std::shared_ptr<TableHandle> handle(new TableHandle(std::move(table), config));
+  return Create(std::move(table), config, nullptr);
+}
+
+absl::StatusOr<std::shared_ptr<TableHandle>> TableHandle::Create(
+    std::shared_ptr<EmbeddingTable> table, const TableConfig& config,
+    std::unique_ptr<FollowedTable> followed) {
+  std::shared_ptr<TableHandle> handle(
+      new TableHandle(std::move(table), config, std::move(followed)));
   if (absl::Status status = handle->ResolveDefaultRow(config.default_row); !status.ok()) {
     return status;
   }
   return handle;
+}
+
+TableHandle::TableHandle(std::shared_ptr<EmbeddingTable> table, const TableConfig& config,
+                         std::unique_ptr<FollowedTable> followed)
+    : table_(std::move(table)),
+      followed_(std::move(followed)),
+      out_of_range_(config.out_of_range),
+      vocabulary_size_(config.vocabulary_size) {}
+
+TableHandle::~TableHandle() = default;
+
+nlohmann::json TableHandle::Stats() const {
+  nlohmann::json stats = table_->Stats();
+  if (followed_ != nullptr) stats["updates"] = followed_->Stats();
+  return stats;
+}
+
+nlohmann::json TableHandle::Inspect(Key key) const {
+  nlohmann::json seen = {{"table", spec().name},
+                         {"key", key},
+                         {"generation", spec().generation},
+                         {"tiers", InspectRow(*table_, key)}};
+  if (followed_ != nullptr) seen.update(followed_->Place());
+  return seen;
+}
+
+absl::Status TableHandle::WaitUntil(const std::string& position,
+                                    std::chrono::milliseconds timeout) const {
+  if (followed_ != nullptr) return followed_->WaitUntil(position, timeout);
+  return absl::FailedPreconditionError(absl::StrCat(
+      Described(spec()), " follows no stream: its deployment has no section \"updates\""));
 }
 
 absl::Status TableHandle::ResolveDefaultRow(const nlohmann::json& wanted) {

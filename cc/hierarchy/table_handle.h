@@ -1,9 +1,10 @@
 #ifndef TF_HPS_CC_HIERARCHY_TABLE_HANDLE_H_
 #define TF_HPS_CC_HIERARCHY_TABLE_HANDLE_H_
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
-#include <utility>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -12,8 +13,11 @@
 #include "cc/common/config.h"
 #include "cc/common/rows.h"
 #include "cc/hierarchy/embedding_table.h"
+#include "nlohmann/json.hpp"
 
 namespace tf_hps {
+
+class FollowedTable;
 
 // One holder's view of a table. The rows are shared by all who opened the same content; what an id
 // without a row gets, and which ids are an error, is each holder's own, as its configuration says.
@@ -22,9 +26,22 @@ class TableHandle {
  public:
   static absl::StatusOr<std::shared_ptr<TableHandle>> Create(std::shared_ptr<EmbeddingTable> table,
                                                              const TableConfig& config);
+  // `followed`: null, or the table's, which ends with the handle.
+  static absl::StatusOr<std::shared_ptr<TableHandle>> Create(
+      std::shared_ptr<EmbeddingTable> table, const TableConfig& config,
+      std::unique_ptr<FollowedTable> followed);
+  ~TableHandle();
 
   EmbeddingTable& table() const { return *table_; }
   const TableSpec& spec() const { return table_->spec(); }
+  // Everything counted: see docs/operations.md.
+  nlohmann::json Stats() const;
+  // What every tier has under `key`, with the table's generation and place in its stream: see
+  // InspectRow.
+  nlohmann::json Inspect(Key key) const;
+  // Until the table has the updates up to `position`: OK, DeadlineExceeded, or FailedPrecondition
+  // for a table that follows no stream.
+  absl::Status WaitUntil(const std::string& position, std::chrono::milliseconds timeout) const;
 
   // A sink that writes rows of `type` densely from `destination` on: position p at p * dim
   // elements. Not longer than this handle.
@@ -45,14 +62,13 @@ class TableHandle {
   absl::Status OutOfRangeError(size_t position, Key id) const;
 
  private:
-  TableHandle(std::shared_ptr<EmbeddingTable> table, const TableConfig& config)
-      : table_(std::move(table)),
-        out_of_range_(config.out_of_range),
-        vocabulary_size_(config.vocabulary_size) {}
+  TableHandle(std::shared_ptr<EmbeddingTable> table, const TableConfig& config,
+              std::unique_ptr<FollowedTable> followed);
   absl::Status ResolveDefaultRow(const nlohmann::json& wanted);
 
   // Constant after Create.
   const std::shared_ptr<EmbeddingTable> table_;
+  const std::unique_ptr<FollowedTable> followed_;  // null: follows no stream
   const OutOfRange out_of_range_;
   const int64_t vocabulary_size_;
   std::vector<uint8_t> default_rows_[3];  // decoded, by ElementType

@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "cc/common/table_spec.h"
+#include "cc/hierarchy/followed_table.h"
 #include "cc/storage/store_backend.h"
 
 namespace tf_hps {
@@ -100,7 +101,9 @@ absl::StatusOr<std::shared_ptr<TableHandle>> TableRegistry::Open(const std::stri
 
   absl::StatusOr<std::shared_ptr<EmbeddingTable>> table = OpenRows(*deployment, config->second);
   if (!table.ok()) return table.status();
-  return TableHandle::Create(*std::move(table), config->second);
+  auto followed = FollowedTable::Follow(*deployment, config->second, *table);
+  if (!followed.ok()) return followed.status();
+  return TableHandle::Create(*std::move(table), config->second, *std::move(followed));
 }
 
 absl::StatusOr<std::shared_ptr<EmbeddingTable>> TableRegistry::OpenRows(

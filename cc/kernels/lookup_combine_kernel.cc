@@ -1,8 +1,10 @@
+#include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "cc/hierarchy/bag_lookup.h"
+#include "cc/hierarchy/commit_gate.h"
 #include "cc/kernels/bags_input.h"
 #include "cc/kernels/lookup_input.h"
 #include "cc/kernels/lookup_op_base.h"
@@ -25,7 +27,17 @@ class LookupCombine {
  public:
   struct Call {
     LookupInput input;
-    std::unique_ptr<BagLookup> bags;
+    Bags bags;
+    ElementType type;
+    uint8_t* results = nullptr;
+    std::unique_ptr<BagLookup> lookup;
+    uint64_t commit = 0;  // that is looked at, see CommitGate
+    bool is_done = false;
+
+    void Begin() {
+      lookup = std::make_unique<BagLookup>(*input.table, input.keys, bags, type, results);
+    }
+    const CommitGate& gate() const { return input.table->table().gate(); }
   };
 
   explicit LookupCombine(OpKernelConstruction* ctx) {
@@ -42,23 +54,45 @@ class LookupCombine {
     const Tensor* const weights = num_weights_ == 0 ? nullptr : &ctx->input(kWeights);
     TF_RETURN_IF_ERROR(CheckBags(*call->input.table, ctx->input(kIds), row_splits, weights));
 
-    Bags bags;
+    Bags& bags = call->bags;
     bags.splits = {row_splits.flat<int64_t>().data(),
                    static_cast<size_t>(row_splits.NumElements())};
     if (weights != nullptr) bags.weights = weights->flat<float>().data();
     bags.combiner = combiner_;
+    call->type = type_;
     Tensor* rows = nullptr;
     TF_RETURN_IF_ERROR(ctx->allocate_output(
         0, TensorShape({static_cast<int64_t>(bags.size()), embedding_dim_}), &rows));
-    call->bags = std::make_unique<BagLookup>(*call->input.table, call->input.keys, bags, type_,
-                                             static_cast<uint8_t*>(rows->data()));
-    return pieces.ForEach(call->bags->parts(),
-                          [&](size_t part) { return call->bags->FindInMemory(part); });
+    call->results = static_cast<uint8_t*>(rows->data());
+    call->Begin();
+    call->commit = call->gate().Begin();
+    TF_RETURN_IF_ERROR(pieces.ForEach(
+        call->lookup->parts(), [&](size_t part) { return call->lookup->FindInMemory(part); }));
+    if (!call->lookup->IsDone()) return absl::OkStatus();
+    return FinishCommit(call);
   }
-  static bool IsDone(const Call& call) { return call.bags->IsDone(); }
-  static absl::Status Finish(Call* call) { return call->bags->FindInStores(); }
+  static bool IsDone(const Call& call) { return call.is_done; }
+  static absl::Status Finish(Call* call) {
+    TF_RETURN_IF_ERROR(call->lookup->FindInStores());
+    return FinishCommit(call);
+  }
 
  private:
+  // Where a commit came in between: once more, on this thread.
+  static absl::Status FinishCommit(Call* call) {
+    call->is_done = true;
+    if (call->gate().IsStill(call->commit)) return absl::OkStatus();
+    call->gate().CountRetry();
+    return ReadOneCommit(call->gate(), [call]() -> absl::Status {
+      call->Begin();
+      BagLookup& lookup = *call->lookup;
+      for (size_t part = 0; part < lookup.parts(); ++part) {
+        TF_RETURN_IF_ERROR(lookup.FindInMemory(part));
+      }
+      return lookup.IsDone() ? absl::OkStatus() : lookup.FindInStores();
+    });
+  }
+
   const TableInput table_{kTable};
   int64_t embedding_dim_ = 0;
   int num_weights_ = 0;

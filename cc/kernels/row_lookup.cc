@@ -1,9 +1,11 @@
 #include "cc/kernels/row_lookup.h"
 
 #include <algorithm>
+#include <deque>
 #include <utility>
 #include <vector>
 
+#include "cc/hierarchy/commit_gate.h"
 #include "cc/hierarchy/embedding_table.h"
 #include "tensorflow/core/framework/tensor.h"
 
@@ -22,6 +24,44 @@ struct Piece {
   Pending pending;
 };
 
+const CommitGate& GateOf(const RowLookup& lookup) { return lookup.input.table->table().gate(); }
+
+bool SawOneCommit(absl::Span<const RowLookup> lookups) {
+  return std::all_of(lookups.begin(), lookups.end(),
+                     [](const RowLookup& lookup) { return GateOf(lookup).IsStill(lookup.commit); });
+}
+
+absl::Status FindRest(absl::Span<RowLookup> lookups) {
+  for (RowLookup& lookup : lookups) {
+    if (lookup.pending.empty()) continue;
+    TF_RETURN_IF_ERROR(
+        lookup.input.table->table().FindInStores(lookup.input.keys, lookup.sink, &lookup.pending));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FindAll(absl::Span<RowLookup> lookups) {
+  for (RowLookup& lookup : lookups) {
+    lookup.pending = Pending::All(lookup.input.keys.size());
+    TF_RETURN_IF_ERROR(
+        lookup.input.table->table().FindInMemory(lookup.input.keys, lookup.sink, &lookup.pending));
+  }
+  return FindRest(lookups);
+}
+
+// A commit came in between: once more, on this thread.
+absl::Status FindAgain(absl::Span<RowLookup> lookups) {
+  for (int attempt = 1; attempt < CommitGate::kAttempts; ++attempt) {
+    GateOf(lookups[0]).CountRetry();
+    for (RowLookup& lookup : lookups) lookup.commit = GateOf(lookup).Begin();
+    TF_RETURN_IF_ERROR(FindAll(lookups));
+    if (SawOneCommit(lookups)) return absl::OkStatus();
+  }
+  std::deque<CommitGate::Pin> pins;
+  for (const RowLookup& lookup : lookups) pins.emplace_back(&GateOf(lookup));
+  return FindAll(lookups);
+}
+
 // Pieces are in the order of their positions.
 void GatherPending(absl::Span<const Piece> pieces, RowLookup* lookup) {
   size_t left = 0;
@@ -32,6 +72,11 @@ void GatherPending(absl::Span<const Piece> pieces, RowLookup* lookup) {
     for (size_t i = 0; i < piece.pending.size(); ++i) positions.push_back(piece.pending[i]);
   }
   lookup->pending.Assign(std::move(positions));
+}
+
+// After FindInMemory: memory answered everything, but not as of one commit.
+absl::Status FinishInMemory(absl::Span<RowLookup> lookups) {
+  return !AreDone(lookups) || SawOneCommit(lookups) ? absl::OkStatus() : FindAgain(lookups);
 }
 
 absl::Status Find(RowLookup* lookup, Pending* pending) {
@@ -53,10 +98,12 @@ absl::Status RowLookup::Prepare(OpKernelContext* ctx, const TableInput& table_in
 }
 
 absl::Status FindInMemory(absl::Span<RowLookup> lookups, ParallelPieces* parallel) {
+  for (RowLookup& lookup : lookups) lookup.commit = GateOf(lookup).Begin();
   const size_t threads = parallel->threads();
   if (threads == 1) {
-    return parallel->ForEach(lookups.size(),
-                             [&](size_t i) { return Find(&lookups[i], &lookups[i].pending); });
+    TF_RETURN_IF_ERROR(parallel->ForEach(
+        lookups.size(), [&](size_t i) { return Find(&lookups[i], &lookups[i].pending); }));
+    return FinishInMemory(lookups);
   }
 
   size_t keys = 0;
@@ -80,16 +127,12 @@ absl::Status FindInMemory(absl::Span<RowLookup> lookups, ParallelPieces* paralle
     GatherPending({&pieces[begin], end - begin}, pieces[begin].lookup);
     begin = end;
   }
-  return absl::OkStatus();
+  return FinishInMemory(lookups);
 }
 
 absl::Status FindInStores(absl::Span<RowLookup> lookups) {
-  for (RowLookup& lookup : lookups) {
-    if (lookup.pending.empty()) continue;
-    TF_RETURN_IF_ERROR(
-        lookup.input.table->table().FindInStores(lookup.input.keys, lookup.sink, &lookup.pending));
-  }
-  return absl::OkStatus();
+  TF_RETURN_IF_ERROR(FindRest(lookups));
+  return SawOneCommit(lookups) ? absl::OkStatus() : FindAgain(lookups);
 }
 
 bool AreDone(absl::Span<const RowLookup> lookups) {

@@ -14,12 +14,16 @@ namespace tf_hps {
 struct RowLookup {
   LookupInput input;
   RowSink sink;
-  Pending pending;  // what nobody answered yet
+  Pending pending;      // what nobody answered yet
+  uint64_t commit = 0;  // that is looked at, see CommitGate
 
   // Reads the inputs (see LookupInput::Read) and allocates the output, ids.shape + [embedding_dim].
   absl::Status Prepare(tensorflow::OpKernelContext* ctx, const TableInput& table_input,
                        int ids_input, int output, int64_t embedding_dim, ElementType type);
 };
+
+// The lookups of one call see the same commit of a deployment, whole: where another one came in
+// between, they are begun anew, and may wait.
 
 // Answers what memory knows, on the threads of `pieces`, all lookups at once.
 absl::Status FindInMemory(absl::Span<RowLookup> lookups, ParallelPieces* pieces);

@@ -139,7 +139,7 @@ class TableStatsOp : public OpKernel {
     Tensor* stats = nullptr;
     OP_REQUIRES_OK(ctx, ctx->allocate_output(0, TensorShape({}), &stats));
     OP_REQUIRES_OK(ctx, CatchExceptions([&] {
-                     stats->scalar<tensorflow::tstring>()() = (*table)->table().Stats().dump();
+                     stats->scalar<tensorflow::tstring>()() = (*table)->Stats().dump();
                      return absl::OkStatus();
                    }));
   }

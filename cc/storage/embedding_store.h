@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -11,7 +12,9 @@
 #include "absl/types/span.h"
 #include "cc/common/key.h"
 #include "cc/common/rows.h"
+#include "cc/common/update_position.h"
 #include "cc/common/update_stamps.h"
+#include "cc/storage/store_commit.h"
 #include "nlohmann/json.hpp"
 
 namespace tf_hps {
@@ -69,9 +72,39 @@ class EmbeddingStore {
   // Unknown keys are no error.
   virtual absl::Status Erase(absl::Span<const Key> keys) = 0;
 
+  // An update in two steps, for a store above the one that keeps the rows: BeginUpdate before that
+  // one is written, after which nobody finds here what stood under these keys, and Update when it
+  // is. Where the update below fails, BeginUpdate may be called again. `position` is where the
+  // table is in the stream after it, which tells stores that several servers share that they write
+  // the same; null for an update that no stream brought.
+  virtual absl::Status BeginUpdate(absl::Span<const Key> keys, absl::Span<const Key> erased,
+                                   const UpdatePosition* position) {
+    absl::Status status = Erase(keys);
+    status.Update(Erase(erased));
+    return status;
+  }
+  virtual absl::Status Update(absl::Span<const Key> keys, const RowsView& rows,
+                              absl::Span<const Key> erased, const UpdatePosition* position) {
+    if (!keys.empty()) {
+      if (absl::Status status = Insert(keys, rows, {}); !status.ok()) return status;
+    }
+    return erased.empty() ? absl::OkStatus() : Erase(erased);
+  }
+
   // Remembers that nobody below knows keys[i], unless it is stored, stamps moved, or there is no
   // spare room. Any insert replaces the mark. Stores that do not remember absence do nothing.
   virtual void MarkAbsent(absl::Span<const Key> keys, const StampsRead& stamps) {}
+
+  // Rows that become visible together with those of other tables. NewCommit: null for stores that
+  // cannot; AddTo: what Insert and Erase would write, false for a commit of another store. `record`
+  // says which commit of a stream the rows are from, and is what StreamRecord gives from then on;
+  // empty before the first. The spans are not looked at after AddTo.
+  virtual std::unique_ptr<StoreCommit> NewCommit() { return nullptr; }
+  virtual bool AddTo(StoreCommit* commit, absl::Span<const Key> keys, const RowsView& rows,
+                     absl::Span<const Key> erased, absl::string_view record) {
+    return false;
+  }
+  virtual absl::StatusOr<std::string> StreamRecord() const { return std::string(); }
 
   // Scans keys in [first, last]. Order is the store's own.
   virtual absl::StatusOr<std::unique_ptr<RowScanner>> NewScanner(Key first, Key last) const = 0;

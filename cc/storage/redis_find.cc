@@ -16,7 +16,7 @@ class RedisFind::Reader : public RedisReplyReader {
         part_(find->parts_[partition]),
         partition_(find->table_.partition(partition)),
         epoch_(epoch),
-        ours_(find->table_.OurState(partition_)) {}
+        ours_(find->ours_) {}
 
   void Element(size_t index, absl::string_view bytes) override {
     if (index == 0) {
@@ -47,7 +47,7 @@ class RedisFind::Reader : public RedisReplyReader {
     is_usable_ = asks_again_ = is_behind_ = false;
     if (bytes.data() == nullptr) return;
     const std::optional<RedisHead> head = ParseRedisHead(bytes);
-    is_behind_ = !head || !find_.table_.IsUsable(head->state, ours_);
+    is_behind_ = !head || !ours_ || !(head->state == *ours_);
     if (is_behind_) return;
     is_usable_ = head->epoch == epoch_;
     asks_again_ = !is_usable_;
@@ -58,7 +58,7 @@ class RedisFind::Reader : public RedisReplyReader {
   Part& part_;
   RedisTablePartition& partition_;
   const int64_t epoch_;
-  const RedisState ours_;
+  const std::optional<RedisState>& ours_;
   bool is_usable_ = false, asks_again_ = false, is_behind_ = false;
   absl::Status error_;
 };

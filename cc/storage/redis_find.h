@@ -2,6 +2,7 @@
 #define TF_HPS_CC_STORAGE_REDIS_FIND_H_
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -16,7 +17,7 @@ namespace tf_hps {
 class RedisFind {
  public:
   RedisFind(RedisTable* table, absl::Span<const Key> keys, const RowSink& sink)
-      : table_(*table), keys_(keys), sink_(sink), parts_(table->size()) {}
+      : table_(*table), keys_(keys), sink_(sink), ours_(table->OurState()), parts_(table->size()) {}
 
   void Add(uint32_t position) {
     parts_[table_.PartitionOf(keys_[position])].positions.push_back(position);
@@ -25,7 +26,7 @@ class RedisFind {
   absl::Status Run(RedisDeadline deadline);
   // The positions that were not answered, ascending.
   void AppendLeft(std::vector<uint32_t>* left) const;
-  // Of partitions whose rows are older than ours, or not ours.
+  // Of partitions whose rows are of another state than ours.
   int64_t heads_not_usable() const { return heads_not_usable_; }
 
  private:
@@ -40,6 +41,7 @@ class RedisFind {
   RedisTable& table_;
   const absl::Span<const Key> keys_;
   const RowSink& sink_;
+  const std::optional<RedisState> ours_;
   std::vector<Part> parts_;
   int64_t heads_not_usable_ = 0;
 };

@@ -8,9 +8,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "cc/common/counter.h"
-#include "cc/storage/redis_client.h"
+#include "cc/redis/redis_client.h"
+#include "cc/redis/redis_options.h"
 #include "cc/storage/redis_find.h"
-#include "cc/storage/redis_options.h"
 #include "cc/storage/redis_scanner.h"
 #include "cc/storage/redis_table.h"
 #include "cc/storage/redis_update.h"
@@ -71,6 +71,18 @@ class RedisStore : public EmbeddingStore {
     return Write({}, RowsView(nullptr, 0), keys, {});
   }
 
+  // Nothing has to be erased: what is in Redis is of a state that is ours no longer.
+  absl::Status BeginUpdate(absl::Span<const Key>, absl::Span<const Key>,
+                           const UpdatePosition* position) override {
+    MutexLock lock(&update_mutex_);
+    table_.BeginUpdate(position);
+    return absl::OkStatus();
+  }
+  absl::Status Update(absl::Span<const Key> keys, const RowsView& rows,
+                      absl::Span<const Key> erased, const UpdatePosition* position) override {
+    return Write(keys, rows, erased, {}, position);
+  }
+
   absl::StatusOr<std::unique_ptr<RowScanner>> NewScanner(Key first, Key last) const override {
     if (absl::Status status = table_.Attach(table_.client().NewDeadline()); !status.ok()) {
       return Counted(status);
@@ -102,9 +114,9 @@ class RedisStore : public EmbeddingStore {
 
  private:
   absl::Status Write(absl::Span<const Key> keys, const RowsView& rows, absl::Span<const Key> erased,
-                     const InsertOptions& options) {
+                     const InsertOptions& options, const UpdatePosition* position = nullptr) {
     const bool is_promotion = options.existing == OnExisting::kKeep;
-    RedisUpdate update(&table_, keys, rows, erased, options);
+    RedisUpdate update(&table_, keys, rows, erased, options, position);
     absl::Status status;
     if (is_promotion) {
       status = table_.Attach(table_.client().NewDeadline());
@@ -116,7 +128,9 @@ class RedisStore : public EmbeddingStore {
       if (status.ok()) {
         status = update.Apply();
       } else {
-        table_.MissedUpdate();
+        // Redis missed it, which its partitions show.
+        table_.CurrentUpdate(position);
+        table_.EndUpdate();
       }
     }
     rows_written_.Add(update.rows_written() - static_cast<int64_t>(erased.size()));

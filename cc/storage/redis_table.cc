@@ -45,7 +45,18 @@ RedisTable::RedisTable(TableSpec spec, std::shared_ptr<RedisClient> client)
       lineage_(NewLineage()),
       ttl_s_(client_->options().ttl_s >= 0 ? client_->options().ttl_s
              : spec_.is_kept               ? kWeek
-                                           : 0) {}
+                                           : 0) {
+  if (!spec_.is_kept) {
+    ours_ = {kSole, RedisPosition(0)};
+  } else if (!spec_.applied.stream.empty()) {
+    ours_ = {spec_.applied.stream, RedisPosition(spec_.applied.number)};
+  } else if (spec_.is_updated) {
+    is_alone_ = true;
+    ours_ = {lineage_, RedisPosition(0)};
+  } else {
+    ours_ = {kLoaded, RedisPosition(0)};
+  }
+}
 
 absl::Status RedisTable::Attach(RedisDeadline deadline) {
   if (attached()) return absl::OkStatus();
@@ -83,14 +94,16 @@ absl::Status RedisTable::ReadRecord(RedisDeadline deadline) {
                      "\". Wanted, with any number of partitions: \"", ours, "\""));
   }
   partitions_.clear();
+  bool takes_over = false;
+  {
+    MutexLock lock(&mutex_);
+    takes_over = spec_.is_kept && ours_.lineage != kLoaded;
+  }
   for (int i = 0; i < *partitions; ++i) {
     RedisTablePartition& partition = partitions_.emplace_back();
     partition.key = RedisPartitionKey(id_, i);
     partition.slot = RedisSlot(partition.key);
-    if (spec_.is_kept && (spec_.is_updated || missed_update_.load())) {
-      partition.is_ours = true;
-      partition.takes_over = true;
-    }
+    partition.takes_over = takes_over;
   }
   size_ = *partitions;
   return absl::OkStatus();
@@ -117,23 +130,41 @@ std::string RedisTable::maxmemory_policy() const {
   return maxmemory_policy_;
 }
 
-RedisState RedisTable::OurState(const RedisTablePartition& partition) const {
-  if (!spec_.is_kept) return {kSole, RedisPosition(0)};
-  // is_ours first: it is set after the position.
-  if (!partition.is_ours.load()) return {kLoaded, RedisPosition(0)};
-  return {lineage_, RedisPosition(partition.position.load())};
+std::optional<RedisState> RedisTable::OurState() const {
+  MutexLock lock(&mutex_);
+  if (move_) return std::nullopt;
+  return ours_;
 }
 
-RedisState RedisTable::NextState(RedisTablePartition* partition) const {
-  if (spec_.is_kept) {
-    partition->position.fetch_add(1);
-    partition->is_ours.store(true);
+RedisTable::Move RedisTable::BeginUpdate(const UpdatePosition* position) {
+  if (!spec_.is_kept) return {{kSole, RedisPosition(0)}, {kSole, RedisPosition(0)}};
+  MutexLock lock(&mutex_);
+  const bool was_alone = is_alone_;
+  is_alone_ = is_alone_ || position == nullptr || position->stream.empty();
+  // One that was begun and never ended failed below: the rows are still those before it.
+  Move move{move_ ? move_->before : ours_, {}};
+  if (!is_alone_) {
+    move.after = {position->stream, RedisPosition(position->number)};
+  } else {
+    if (!move_ || !was_alone) ++own_updates_;
+    move.after = {lineage_, RedisPosition(own_updates_)};
   }
-  return OurState(*partition);
+  ours_ = move.after;
+  move_ = move;
+  return move;
 }
 
-bool RedisTable::IsUsable(const RedisState& there, const RedisState& ours) const {
-  return there.lineage == ours.lineage && there.position >= ours.position;
+RedisTable::Move RedisTable::CurrentUpdate(const UpdatePosition* position) {
+  {
+    MutexLock lock(&mutex_);
+    if (move_) return *move_;
+  }
+  return BeginUpdate(position);
+}
+
+void RedisTable::EndUpdate() {
+  MutexLock lock(&mutex_);
+  move_.reset();
 }
 
 }  // namespace tf_hps

@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "cc/common/mutex.h"
 #include "cc/common/table_spec.h"
-#include "cc/storage/redis_client.h"
+#include "cc/common/update_position.h"
+#include "cc/redis/redis_client.h"
 #include "cc/storage/redis_layout.h"
 
 namespace tf_hps {
@@ -21,13 +23,9 @@ struct RedisTablePartition {
   int slot = 0;
   // As it was in the last reply. A wrong one finds nothing, and is put right by that reply.
   std::atomic<int64_t> epoch{0};
-  // What this process' rows are a state of: as loaded, or `position` updates of ours later.
-  std::atomic<uint64_t> position{0};
-  std::atomic<bool> is_ours{false};
-  // Nobody knows what this process' rows have to do with those in Redis: its first write empties
-  // the partition.
+  // Our rows are none that were loaded, so those of another lineage in Redis are older: our first
+  // write empties the partition.
   std::atomic<bool> takes_over{false};
-  std::atomic<bool> is_written{false};  // by an update that is under way
 };
 
 // A table in Redis: what is there and who we are to it. Thread-safe.
@@ -44,13 +42,19 @@ class RedisTable {
   uint32_t size() const { return size_; }
   RedisTablePartition& partition(uint32_t i) const { return partitions_[i]; }
   uint32_t PartitionOf(Key key) const { return RedisPartition(key, size_); }
-  RedisState OurState(const RedisTablePartition& partition) const;
-  // Before an update is written: the partition's next state, ours from now on.
-  RedisState NextState(RedisTablePartition* partition) const;
-  // Whether rows of this state are as new as ours.
-  bool IsUsable(const RedisState& there, const RedisState& ours) const;
-  // An update passed while nobody was attached: nothing there can be ours.
-  void MissedUpdate() { missed_update_.store(true); }
+
+  // What this process' rows are a state of; nothing while an update is under way.
+  std::optional<RedisState> OurState() const;
+  // An update goes from one state to the next, which is ours from now on, whether Redis hears of it
+  // or not. Without a position the rows are ours alone from then on. Again before EndUpdate: the
+  // same update, or one more that replaces it.
+  struct Move {
+    RedisState before, after;
+  };
+  Move BeginUpdate(const UpdatePosition* position);
+  // The one that was begun, or begins one.
+  Move CurrentUpdate(const UpdatePosition* position);
+  void EndUpdate();
 
   const TableSpec& spec() const { return spec_; }
   const std::string& id() const { return id_; }
@@ -68,7 +72,6 @@ class RedisTable {
   const std::string lineage_;  // of this process' updates
   const int64_t ttl_s_;
   std::atomic<bool> attached_{false};
-  std::atomic<bool> missed_update_{false};
   // Written before attached_ is set, not after.
   uint32_t size_ = 0;
   mutable std::deque<RedisTablePartition> partitions_;
@@ -76,6 +79,10 @@ class RedisTable {
   bool attaching_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status refused_ ABSL_GUARDED_BY(mutex_);
   std::string maxmemory_policy_ ABSL_GUARDED_BY(mutex_);
+  RedisState ours_ ABSL_GUARDED_BY(mutex_);
+  bool is_alone_ ABSL_GUARDED_BY(mutex_) = false;  // in a lineage of this process
+  uint64_t own_updates_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::optional<Move> move_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tf_hps

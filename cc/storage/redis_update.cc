@@ -1,6 +1,7 @@
 #include "cc/storage/redis_update.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include "absl/strings/numbers.h"
@@ -47,20 +48,19 @@ bool RedisUpdate::IsRefused(uint32_t i) {
 
 absl::Status RedisUpdate::Promote() {
   std::vector<Part> parts = Partitioned();
-  for (uint32_t p = 0; p < parts.size(); ++p) {
-    Part& part = parts[p];
-    const RedisTablePartition& partition = table_.partition(p);
-    // The state first, then the stamps: an update that begins after both moves the partition on
-    // before it changes a row below, and the script refuses what comes after it.
-    part.before = part.after = table_.OurState(partition);
-    if (partition.is_written.load()) {
+  // The state first, then the stamps: rows that an update has not passed by then are of this state,
+  // and a later state of the partition refuses them.
+  const std::optional<RedisState> ours = table_.OurState();
+  for (Part& part : parts) {
+    if (!ours) {
       Refuse(part, 0, part.size());
-      part.puts.clear();
       continue;
     }
+    part.before = part.after = *ours;
     part.puts.erase(std::remove_if(part.puts.begin(), part.puts.end(),
                                    [&](uint32_t i) { return IsRefused(i); }),
                     part.puts.end());
+    part.is_sent = part.size() > 0;
   }
   const absl::Status status = Send(parts);
   if (options_.refused != nullptr) std::sort(options_.refused->begin(), options_.refused->end());
@@ -68,21 +68,19 @@ absl::Status RedisUpdate::Promote() {
 }
 
 absl::Status RedisUpdate::Apply() {
+  const RedisTable::Move move = table_.CurrentUpdate(position_);
   std::vector<Part> parts = Partitioned();
-  for (uint32_t p = 0; p < parts.size(); ++p) {
-    Part& part = parts[p];
+  for (Part& part : parts) {
     part.puts.erase(std::remove_if(part.puts.begin(), part.puts.end(),
                                    [&](uint32_t i) { return IsRefused(i); }),
                     part.puts.end());
-    if (part.size() == 0) continue;
-    RedisTablePartition& partition = table_.partition(p);
-    partition.is_written.store(true);
-    part.before = table_.OurState(partition);
-    // Before it is sent: until it has arrived, the partition counts as behind us.
-    part.after = table_.NextState(&partition);
+    part.before = move.before;
+    part.after = move.after;
+    // A table's state is that of all its partitions: also where this update changes nothing.
+    part.is_sent = part.size() > 0 || !(move.before == move.after);
   }
   const absl::Status status = Send(parts);
-  for (uint32_t p = 0; p < parts.size(); ++p) table_.partition(p).is_written.store(false);
+  table_.EndUpdate();
   if (options_.refused != nullptr) std::sort(options_.refused->begin(), options_.refused->end());
   return status;
 }
@@ -95,7 +93,7 @@ RedisWrite RedisUpdate::PartOfWrite(const RedisTablePartition& partition, const 
   write.after = part.after;
   write.is_promotion = options_.existing == OnExisting::kKeep;
   write.takes_over = partition.takes_over.load();
-  write.is_last = end == part.size();
+  write.is_last = end >= part.size();
   write.ttl_s = table_.ttl_s();
   for (size_t i = begin; i < end; ++i) {
     if (i < part.puts.size()) {
@@ -120,8 +118,8 @@ absl::Status RedisUpdate::Send(const std::vector<Part>& parts) {
     is_more = false;
     std::vector<uint32_t> sent;
     for (uint32_t p = 0; p < parts.size(); ++p) {
-      if (begin < parts[p].size()) sent.push_back(p);
-      is_more = is_more || begin + chunk < parts[p].size();
+      if (parts[p].is_sent && (begin == 0 || begin < parts[p].size())) sent.push_back(p);
+      is_more = is_more || (parts[p].is_sent && begin + chunk < parts[p].size());
     }
     std::vector<VerdictReader> readers(sent.size());
     std::vector<RedisRequest> requests(sent.size());
@@ -132,6 +130,7 @@ absl::Status RedisUpdate::Send(const std::vector<Part>& parts) {
       requests[i].slot = partition.slot;
       requests[i].command = RedisWriteCommand(PartOfWrite(partition, part, begin, end));
       requests[i].reader = &readers[i];
+      requests[i].script = RedisWriteScript();
     }
     table_.client().Run(&requests, table_.client().NewDeadline());
     for (size_t i = 0; i < sent.size(); ++i) {

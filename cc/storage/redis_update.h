@@ -17,14 +17,21 @@ namespace tf_hps {
 class RedisUpdate {
  public:
   RedisUpdate(RedisTable* table, absl::Span<const Key> keys, const RowsView& rows,
-              absl::Span<const Key> erased, const InsertOptions& options)
-      : table_(*table), keys_(keys), rows_(rows), erased_(erased), options_(options) {}
+              absl::Span<const Key> erased, const InsertOptions& options,
+              const UpdatePosition* position = nullptr)
+      : table_(*table),
+        keys_(keys),
+        rows_(rows),
+        erased_(erased),
+        options_(options),
+        position_(position) {}
 
   // Rows read below, where nothing stands yet. Those whose stamps moved, or that are of another
   // state than the partition, are refused.
   absl::Status Promote();
-  // Rows and erases that count, whatever stands there. Callers take turns. After an error the
-  // partitions are behind us: nobody of ours reads them until a later write has emptied them.
+  // Rows and erases that count, whatever stands there, and the end of the update, which moves all
+  // partitions on. Callers take turns. After an error some are behind us: nobody of ours reads them
+  // until a later write has emptied them.
   absl::Status Apply();
 
   int64_t rows_written() const { return rows_written_; }
@@ -36,6 +43,7 @@ class RedisUpdate {
     std::vector<uint32_t> puts;    // indices of keys_
     std::vector<uint32_t> erases;  // of erased_
     RedisState before, after;
+    bool is_sent = false;  // also without rows
     size_t size() const { return puts.size() + erases.size(); }
   };
 
@@ -51,6 +59,7 @@ class RedisUpdate {
   const RowsView rows_;
   const absl::Span<const Key> erased_;
   const InsertOptions& options_;
+  const UpdatePosition* const position_;
   int64_t rows_written_ = 0;
   int64_t rows_refused_ = 0;
 };

@@ -258,18 +258,36 @@ absl::StatusOr<RocksdbTable*> RocksdbDatabase::CreateTable(const TableSpec& spec
 
 absl::Status RocksdbDatabase::Write(RocksdbTable* table, rocksdb_writebatch_t* batch) const {
   if (!table->modified.load(std::memory_order_relaxed)) {
-    const std::string key = table->record.ModifiedKey();
-    rocksdb_writebatch_put_cf(batch, records_.get(), key.data(), key.size(), "1", 1);
+    AddRecord(batch, table->record.ModifiedKey(), "1");
   }
+  absl::Status status = WriteBatch(
+      batch, absl::StrCat(RocksdbStoreName(path_), ", table \"", table->record.name, "\""));
+  if (status.ok()) table->modified.store(true, std::memory_order_relaxed);
+  return status;
+}
+
+absl::Status RocksdbDatabase::WriteTogether(absl::Span<RocksdbTable* const> tables,
+                                            rocksdb_writebatch_t* batch) const {
+  for (RocksdbTable* table : tables) {
+    if (!table->modified.load(std::memory_order_relaxed)) {
+      AddRecord(batch, table->record.ModifiedKey(), "1");
+    }
+  }
+  absl::Status status = WriteBatch(batch, RocksdbStoreName(path_));
+  if (!status.ok()) return status;
+  for (RocksdbTable* table : tables) table->modified.store(true, std::memory_order_relaxed);
+  return absl::OkStatus();
+}
+
+absl::Status RocksdbDatabase::WriteBatch(rocksdb_writebatch_t* batch,
+                                         const std::string& where) const {
   const auto give_up = std::chrono::steady_clock::now() + kRecoveryTime;
   while (true) {
     RocksdbError error;
     // Not synced: what a crash of the machine (not of the process) takes, the update's source has.
     rocksdb_write(db_.get(), write_options_.get(), batch, error.out());
-    if (!error) break;
-    const absl::Status status =
-        RocksdbStatus(absl::StrCat(RocksdbStoreName(path_), ", table \"", table->record.name, "\""),
-                      error.text());
+    if (!error) return absl::OkStatus();
+    const absl::Status status = RocksdbStatus(where, error.text());
     // After a full disk RocksDB takes no writes until its own check, every 5 seconds, finds space.
     if (!absl::IsResourceExhausted(status) || !HasSpace(path_) ||
         std::chrono::steady_clock::now() > give_up) {
@@ -277,8 +295,22 @@ absl::Status RocksdbDatabase::Write(RocksdbTable* table, rocksdb_writebatch_t* b
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
-  table->modified.store(true, std::memory_order_relaxed);
-  return absl::OkStatus();
+}
+
+void RocksdbDatabase::AddRecord(rocksdb_writebatch_t* batch, absl::string_view key,
+                                absl::string_view value) const {
+  rocksdb_writebatch_put_cf(batch, records_.get(), key.data(), key.size(), value.data(),
+                            value.size());
+}
+
+absl::StatusOr<std::string> RocksdbDatabase::GetRecord(absl::string_view key) const {
+  const RocksdbReadOptionsPtr options(rocksdb_readoptions_create());
+  RocksdbError error;
+  size_t size = 0;
+  const RocksdbMalloced<char> value(rocksdb_get_cf(db_.get(), options.get(), records_.get(),
+                                                   key.data(), key.size(), &size, error.out()));
+  if (error) return RocksdbStatus(RocksdbStoreName(path_), error.text());
+  return value == nullptr ? std::string() : std::string(value.get(), size);
 }
 
 absl::Status RocksdbDatabase::Checkpoint(const std::string& target) const {

@@ -10,12 +10,15 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "cc/common/mutex.h"
 #include "cc/common/table_spec.h"
 #include "cc/storage/rocksdb_c.h"
 #include "cc/storage/rocksdb_contents.h"
 #include "cc/storage/rocksdb_options.h"
 #include "cc/storage/rocksdb_table_record.h"
+#include "cc/storage/rocksdb_view.h"
 
 namespace tf_hps {
 
@@ -32,6 +35,8 @@ struct RocksdbTable {
   // Held by every write: a promotion checks stamps and what stands there in one step with its
   // write. Reads take no lock.
   Mutex write_mutex;
+  // What reads see.
+  RocksdbView view;
 };
 
 // An open RocksDB store: one database, a column family for each table and generation. Thread-safe.
@@ -62,6 +67,14 @@ class RocksdbDatabase {
   absl::Status Write(RocksdbTable* table, rocksdb_writebatch_t* batch) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(table->write_mutex);
 
+  // The same for several tables, of which the caller holds no lock: whoever else inserts into them
+  // waits outside (EmbeddingTable::Apply), and rows are promoted into no lowest tier.
+  absl::Status WriteTogether(absl::Span<RocksdbTable* const> tables,
+                             rocksdb_writebatch_t* batch) const;
+  // Records: text in the default column family.
+  void AddRecord(rocksdb_writebatch_t* batch, absl::string_view key, absl::string_view value) const;
+  absl::StatusOr<std::string> GetRecord(absl::string_view key) const;  // empty: there is none
+
   // A consistent copy at `target`, which must not exist; hard links where the file system has them.
   absl::Status Checkpoint(const std::string& target) const;
 
@@ -77,6 +90,7 @@ class RocksdbDatabase {
   absl::Status CheckEnds(const RocksdbTable& table) const;
   absl::Status DropHalfLoaded(std::map<std::string, RocksdbColumnFamilyPtr>* handles);
   absl::Status PutRecord(absl::string_view key, absl::string_view value);
+  absl::Status WriteBatch(rocksdb_writebatch_t* batch, const std::string& where) const;
 
   // Constant after Open. In this order: the handles go before the database is closed.
   const std::string path_;

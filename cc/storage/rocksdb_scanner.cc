@@ -22,7 +22,14 @@ class RocksdbScanner : public RowScanner {
     }
     rocksdb_readoptions_set_readahead_size(options_.get(), kReadahead);
     rocksdb_readoptions_set_fill_cache(options_.get(), 0);
-    it_.reset(rocksdb_create_iterator_cf(table_.db(), options_.get(), table_.rows()));
+    RocksdbView::Moment moment;
+    do {
+      moment = table_.table->view.Get();
+      snapshot_ = moment.snapshot;
+      rocksdb_readoptions_set_snapshot(options_.get(),
+                                       snapshot_ == nullptr ? nullptr : snapshot_->get());
+      it_.reset(rocksdb_create_iterator_cf(table_.db(), options_.get(), table_.rows()));
+    } while (table_.table->view.HasMoved(moment));
     rocksdb_iter_seek(it_.get(), reinterpret_cast<const char*>(&first_), sizeof(first_));
   }
 
@@ -51,11 +58,12 @@ class RocksdbScanner : public RowScanner {
   }
 
  private:
-  // In this order: the iterator goes before its bounds and the database.
+  // In this order: the iterator goes before its bounds, its snapshot and the database.
   const OpenRocksdbTable table_;
   uint64_t first_ = 0;
   uint64_t bound_ = 0;
   bool bounded_ = false;
+  std::shared_ptr<const RocksdbSnapshot> snapshot_;  // null: that of the iterator
   const RocksdbReadOptionsPtr options_;
   RocksdbIteratorPtr it_;
 };

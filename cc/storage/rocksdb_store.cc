@@ -9,9 +9,11 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "cc/storage/rocksdb_commit.h"
 #include "cc/storage/rocksdb_databases.h"
 #include "cc/storage/rocksdb_scanner.h"
 #include "cc/storage/rocksdb_status.h"
+#include "cc/storage/rocksdb_view.h"
 #include "cc/storage/store_backend.h"
 
 namespace tf_hps {
@@ -37,6 +39,7 @@ class Gets {
 
   // Keys ascend, each once.
   void Run(const OpenRocksdbTable& table, const rocksdb_readoptions_t* options) {
+    Free();
     for (size_t i = 0; i < size_; ++i) {
       pointers_[i] = reinterpret_cast<const char*>(&keys_[i]);
       sizes_[i] = sizeof(uint64_t);
@@ -103,6 +106,8 @@ class RocksdbStore : public EmbeddingStore {
                 [](const Wanted& a, const Wanted& b) { return a.order < b.order; });
     }
 
+    RocksdbView::Moment moment = table_.table->view.Get();
+    RocksdbReadOptionsPtr at_moment = ReadOptionsAt(moment);
     Gets gets;
     std::vector<uint32_t> left;
     absl::Status status;
@@ -117,7 +122,12 @@ class RocksdbStore : public EmbeddingStore {
         }
         ++end;
       }
-      gets.Run(table_, read_options_.get());
+      gets.Run(table_, at_moment == nullptr ? read_options_.get() : at_moment.get());
+      if (table_.table->view.HasMoved(moment)) {  // what was found may not be for the eye yet
+        moment = table_.table->view.Get();
+        at_moment = ReadOptionsAt(moment);
+        continue;
+      }
       for (size_t get = 0; next < end; ++get) {
         const uint64_t order = wanted[next].order;
         const uint8_t* const row = RowOf(gets, get, keys[wanted[next].position], &status);
@@ -168,6 +178,20 @@ class RocksdbStore : public EmbeddingStore {
     return table_.database->Write(table_.table, batch.get());
   }
 
+  std::unique_ptr<StoreCommit> NewCommit() override {
+    return std::make_unique<RocksdbCommit>(table_.database);
+  }
+  bool AddTo(StoreCommit* commit, absl::Span<const Key> keys, const RowsView& rows,
+             absl::Span<const Key> erased, absl::string_view record) override {
+    auto* const ours = dynamic_cast<RocksdbCommit*>(commit);
+    if (ours == nullptr || ours->database() != table_.database.get()) return false;
+    ours->Add(table_.table, keys, rows, erased, record);
+    return true;
+  }
+  absl::StatusOr<std::string> StreamRecord() const override {
+    return table_.database->GetRecord(table_.table->record.StreamKey());
+  }
+
   absl::StatusOr<std::unique_ptr<RowScanner>> NewScanner(Key first, Key last) const override {
     return NewRocksdbScanner(table_, first, last);
   }
@@ -185,6 +209,13 @@ class RocksdbStore : public EmbeddingStore {
   absl::string_view kind() const override { return "rocksdb"; }
 
  private:
+  static RocksdbReadOptionsPtr ReadOptionsAt(const RocksdbView::Moment& moment) {
+    if (moment.snapshot == nullptr) return nullptr;
+    RocksdbReadOptionsPtr options(rocksdb_readoptions_create());
+    rocksdb_readoptions_set_snapshot(options.get(), moment.snapshot->get());
+    return options;
+  }
+
   // The row under gets[i], which is `key`'s. Null where there is none, or none that can be used:
   // the first such sets *status.
   const uint8_t* RowOf(const Gets& gets, size_t i, Key key, absl::Status* status) const {

@@ -36,6 +36,10 @@ std::string RocksdbTableRecord::ModifiedKey() const {
   return absl::StrCat("tf_hps/modified/", name, "/", generation);
 }
 
+std::string RocksdbTableRecord::StreamKey() const {
+  return absl::StrCat("tf_hps/stream/", name, "/", generation);
+}
+
 std::string RocksdbTableRecord::ToJson() const {
   return nlohmann::json{{"column_family", column_family},
                         {"embedding_dim", embedding_dim},

@@ -36,6 +36,7 @@ struct RocksdbTableRecord {
   size_t row_bytes() const { return RowBytes(row_format, embedding_dim); }
   std::string TableKey() const;
   std::string ModifiedKey() const;
+  std::string StreamKey() const;
   // The value under TableKey(), created now.
   std::string ToJson() const;
 };

@@ -8,8 +8,6 @@
 namespace tf_hps {
 namespace {
 
-// Keys whose lines are fetched at once. 4 to 32 were equally good.
-constexpr size_t kGroup = 16;
 // Of a longer row the hardware's stream prefetcher gets the rest.
 constexpr size_t kMaxPrefetchedBytes = 8 * 64;
 
@@ -36,6 +34,11 @@ class Pipeline {
   }
 
  private:
+  // Keys whose lines are fetched at once. 4 to 32 were equally good for rows of 256 bytes; of 512
+  // those of two groups of 16 no longer fit the first cache: 76 and 105 ns a key (zipf, 1024 and
+  // 131072) with 8 were 87 and 120.
+  static constexpr size_t kGroup = kBytes == 512 ? 8 : 16;
+
   struct ProbedKey {
     const KeySet* set;
     const uint8_t* row;  // to be copied
@@ -158,6 +161,8 @@ void Probe(const SetProbe& probe, SetProbeLeft* left) {
   const bool plain = probe.decode == nullptr && probe.out_bytes == probe.slab_stride;
   if (plain && probe.out_bytes == 256) {
     Pipeline<Isa, kSecondHome, 256>(probe, left).Run();
+  } else if (plain && probe.out_bytes == 512) {
+    Pipeline<Isa, kSecondHome, 512>(probe, left).Run();
   } else if (plain && probe.out_bytes == 128) {
     Pipeline<Isa, kSecondHome, 128>(probe, left).Run();
   } else if (plain && probe.out_bytes == 64) {

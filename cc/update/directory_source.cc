@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -50,6 +51,12 @@ class DirectorySource : public UpdateSource {
 
     absl::StatusOr<Numbers> numbers = List(last);
     if (!numbers.ok()) return numbers.status();
+    if (numbers->newest < last) {
+      return absl::DataLossError(absl::StrCat(
+          "the stream in ", folder_, " ends at \"",
+          numbers->newest == 0 ? std::string() : NameOf(numbers->newest), "\", before \"", position,
+          "\": was it begun anew? Tables that have followed it must be loaded again"));
+    }
     if (numbers->first_after == 0) return std::nullopt;
     if (numbers->first_after == last + 1) return After(position);  // it has come meanwhile
     return absl::DataLossError(absl::StrCat(
@@ -61,6 +68,13 @@ class DirectorySource : public UpdateSource {
     absl::StatusOr<Numbers> numbers = List(0);
     if (!numbers.ok()) return numbers.status();
     return numbers->newest == 0 ? "" : NameOf(numbers->newest);
+  }
+
+  absl::StatusOr<int64_t> CommitsAfter(const std::string& position) override {
+    absl::StatusOr<Numbers> numbers = List(0);
+    if (!numbers.ok()) return numbers.status();
+    const uint64_t last = NumberOf(position);
+    return static_cast<int64_t>(numbers->newest > last ? numbers->newest - last : 0);
   }
 
  private:
@@ -113,6 +127,27 @@ class DirectorySource : public UpdateSource {
 
   const std::string folder_;
 };
+
+// The folder of a path, or of a file:// URL.
+std::string FolderOf(absl::string_view url) {
+  if (!absl::ConsumePrefix(&url, "file://")) return std::string(url);
+  std::string folder;
+  for (size_t i = 0; i < url.size(); ++i) {
+    std::string byte;
+    if (url[i] == '%' && absl::HexStringToBytes(url.substr(i + 1, 2), &byte) && byte.size() == 1) {
+      folder += byte;
+      i += 2;
+    } else {
+      folder += url[i];
+    }
+  }
+  return folder;
+}
+
+const bool registered =
+    RegisterUpdateSource({"directory", {}, [](const nlohmann::json& options) {
+                            return OpenDirectorySource(FolderOf(options["url"].get<std::string>()));
+                          }});
 
 }  // namespace
 

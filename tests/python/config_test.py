@@ -251,7 +251,7 @@ def test_bad_values_are_named_in_the_users_words(kind, options, message):
         ),
         (
             '{"format_version": 1, "memroy": {}}',
-            "unknown 'memroy' in hps.json. Known: format_version, deployment, memory, redis, rocksdb, tables",
+            "unknown 'memroy' in hps.json. Known: format_version, deployment, memory, redis, rocksdb, updates, tables",
         ),
         ('{"format_version": 1, "folder": "/"}', "unknown 'folder'"),
         (

@@ -27,6 +27,7 @@ def _rows(heading: str) -> dict[str, list[str]]:
         ("redis", config.RedisConfig, []),
         ("rocksdb", config.RocksdbConfig, []),
         ("gpu_cache", config.GpuCacheConfig, []),
+        ("updates", config.UpdatesConfig, []),
         ("A table", config.TableConfig, []),
     ],
 )

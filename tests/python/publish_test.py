@@ -72,7 +72,7 @@ def test_a_table_without_a_generation_is_refused(tmp_path):
 
 
 def test_an_unknown_url_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"`url` is a folder.*'kafka://there'"):
+    with pytest.raises(ValueError, match=r"`url` is a folder, file.*'kafka://there'"):
         Publisher("kafka://there", "d", "g")
     folder = tmp_path / "with space"
     with Publisher(f"file://{str(folder).replace(' ', '%20')}", "d", "g") as publisher:

@@ -18,9 +18,11 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def redis_server(folder: pathlib.Path, *arguments: str, **client: object) -> Iterator[redis.Redis]:
+def redis_server(
+    folder: pathlib.Path, *arguments: str, port: int | None = None, **client: object
+) -> Iterator[redis.Redis]:
     """Yields a client of it. `arguments` are the server's, `client` the client's."""
-    port = free_port()
+    port = port or free_port()
     ports = ["--port", "0", "--tls-port", str(port)] if client.get("ssl") else ["--port", str(port)]
     environment = dict(os.environ)
     if libraries := os.environ.get("TF_HPS_TEST_LIBRARIES"):

@@ -1,6 +1,7 @@
 """`tf-hps inspect`: what is in a store."""
 
 import argparse
+import datetime
 import itertools
 
 import numpy as np
@@ -30,12 +31,17 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--first", type=int, default=-(1 << 63), metavar="KEY", help="the key to start at"
     )
+    parser.add_argument("--key", type=int, metavar="KEY", help="show this key's row alone")
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
     if not -(1 << 63) <= options.first < 1 << 63:
         raise ValueError(f"A key is a signed 64-bit integer. Received: --first {options.first}")
+    if options.key is not None and not -(1 << 63) <= options.key < 1 << 63:
+        raise ValueError(f"A key is a signed 64-bit integer. Received: --key {options.key}")
+    if options.key is not None and options.table is None:
+        raise ValueError("--key needs the --table that it is a key of")
     if options.rows < 0:
         raise ValueError(f"--rows is a count. Received: {options.rows}")
     with StoreReader(options.store) as reader:
@@ -44,6 +50,9 @@ def _run(options: argparse.Namespace) -> int:
         else:
             record = reader.record(options.table, options.generation)
             _print_tables(reader, [record])
+            _print_place(reader, record)
+            if options.key is not None:
+                return _print_row(reader, record, options.key)
             _print_rows(reader, record, options.first, options.rows)
     return 0
 
@@ -69,6 +78,26 @@ def _print_tables(reader: StoreReader, records: list[TableRecord]) -> None:
         print(
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         )
+
+
+def _print_place(reader: StoreReader, record: TableRecord) -> None:
+    place = reader.stream_record(record)
+    if place is None:
+        return
+    committed = datetime.datetime.fromtimestamp(place["time_us"] / 1e6, datetime.timezone.utc)
+    print(f"updates up to {place['position'] or 'none'}", end="")
+    print(f", committed {committed:%Y-%m-%dT%H:%M:%S.%fZ}" if place["time_us"] else "")
+
+
+def _print_row(reader: StoreReader, record: TableRecord, key: int) -> int:
+    """1 for a key without a row, as grep does it."""
+    stored, found = reader.get(record, np.array([key], np.int64))
+    if not found[0]:
+        print(f"{key}: no row, lookups give the default row")
+        return 1
+    row = row_formats.decode_rows(stored, record.row_format)[0]
+    print(f"{key}: {np.array2string(row, precision=9, max_line_width=100, threshold=1 << 24)}")
+    return 0
 
 
 def _print_rows(reader: StoreReader, record: TableRecord, first: int, count: int) -> None:

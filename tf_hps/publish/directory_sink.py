@@ -19,11 +19,13 @@ class DirectorySink:
         path: the folder; made if it does not exist.
     """
 
+    dropped = 0  # whoever removes segments knows
+
     def __init__(self, path: str | os.PathLike[str]):
         self._folder = pathlib.Path(path)
         self._folder.mkdir(parents=True, exist_ok=True)
 
-    def write(self, frames: Iterable[bytes]) -> str:
+    def write(self, frames: Iterable[bytes], publisher: str, first: int, after: int) -> str:
         """Makes the frames of one commit visible, all or none; the segment's name."""
         unfinished = self._folder / f".{os.getpid()}-{os.urandom(8).hex()}.unfinished"
         try:
@@ -62,6 +64,9 @@ class DirectorySink:
                 return False
             os.rename(unfinished, segment)
         return True
+
+    def readers(self) -> dict[str, str]:
+        raise ValueError("a folder does not tell who has read it; a stream in Redis does")
 
     def close(self) -> None:
         """Nothing is kept open."""

@@ -26,11 +26,13 @@ class Publisher:
     float32 and are encoded by each server into its table's row format. Not thread-safe.
 
     Args:
-        url: where updates go: a folder that servers read, as a path or `file:///folder`.
+        url: where updates go: a folder that servers read, as a path or `file:///folder`, or a stream in
+            Redis, `redis://HOST:PORT/DATABASE`, `rediss://` for TLS.
         deployment: the deployment whose tables are meant.
         generation: the generation the rows belong to, one for all tables or one for each, as
             `Table.generation` of the export that is served tells. Servers skip what is published for
             another one: rows fit the dense part they were trained with, no other.
+        options: of a stream in Redis, see `tf_hps.publish.RedisStreamOptions`.
 
     Example:
 
@@ -43,13 +45,21 @@ class Publisher:
     00000000000000000001.hpsu
     """
 
-    def __init__(self, url: str, deployment: str, generation: str | Mapping[str, str]):
-        self._sink = open_sink(url)
+    def __init__(
+        self,
+        url: str,
+        deployment: str,
+        generation: str | Mapping[str, str],
+        options: Mapping[str, Any] | None = None,
+    ):
+        self._sink = open_sink(url, options or {})
         self._deployment = deployment
         self._generation = generation if isinstance(generation, str) else dict(generation)
         self._id = uuid.uuid4().hex
+        self._first = 0  # frame that is not committed
         self._sequence = 0
         self._commits = 0
+        self._position = ""
         self._pending: list[bytes] = []
         self._hashes: dict[str, RowHashes] = {}
 
@@ -57,6 +67,17 @@ class Publisher:
     def id(self) -> str:
         """32 hexadecimal digits that name this publisher in every frame, new for each object."""
         return self._id
+
+    @property
+    def position(self) -> str:
+        """Of the last commit, as `commit` returned it and `Table.wait_until` takes it; empty before."""
+        return self._position
+
+    @property
+    def dropped(self) -> int:
+        """Commits that a stream in Redis dropped although a server had not read them, to stay below
+        `max_bytes`. Each was logged as a warning."""
+        return self._sink.dropped
 
     def publish(self, table: str, keys: Any, rows: Any) -> None:
         """New rows for keys, which may have some already.
@@ -146,11 +167,42 @@ class Publisher:
             self._header("commit", frames=len(self._pending), commit=self._commits),
             np.empty(0, np.int64),
         )
-        position = self._sink.write([*self._pending, end.to_bytes()])
+        frames = [*self._pending, end.to_bytes()]
+        self._position = self._sink.write(frames, self._id, self._first, self._sequence + 1)
         self._sequence += 1
+        self._first = self._sequence
         self._commits += 1
         self._pending.clear()
-        return position
+        return self._position
+
+    def wait(self, timeout_s: float = 60) -> dict[str, str]:
+        """Waits until every server that follows a stream in Redis has applied the last commit.
+
+        A server that has not been heard of for `reader_timeout_s` is not waited for, and one that never
+        was is not known. For one server and any stream there is `Table.wait_until(position)`.
+
+        Returns:
+            The servers' positions, by the servers' names.
+
+        Raises:
+            TimeoutError: some have not, and which.
+            ValueError: a folder does not tell who has read it.
+        """
+        ends = time.monotonic() + timeout_s
+        while True:
+            readers = self._sink.readers()
+            # Of another stream's name a position says nothing: that server waits for a load.
+            behind = {
+                name: position
+                for name, position in readers.items()
+                if position.partition(":")[0] != self._position.partition(":")[0]
+                or position < self._position
+            }
+            if not behind or not self._position:
+                return readers
+            if time.monotonic() > ends:
+                raise TimeoutError(f"not at {self._position} after {timeout_s} s: {behind}")
+            time.sleep(0.01)
 
     def close(self) -> None:
         """What was not committed is dropped."""

@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 # Rows hashed at once: what is in work stays in a core's cache then (benchmarks/README.md, "row_hashes").
 _BLOCK_BYTES = 128 << 10
+# Words of a row up to which they are added column by column: numpy's sum of a row costs more then.
+_SHORT = 8
 
 
 def hash_rows(rows: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
@@ -29,7 +31,13 @@ def hash_rows(rows: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
         part = words[begin : begin + step] * factors
         part ^= part >> np.uint64(32)
         part *= _LAST_FACTOR
-        part.sum(axis=1, out=hashes[begin : begin + step])
+        out = hashes[begin : begin + step]
+        if part.shape[1] > _SHORT:
+            part.sum(axis=1, out=out)
+            continue
+        np.copyto(out, part[:, 0])
+        for column in range(1, part.shape[1]):
+            out += part[:, column]
     return hashes
 
 

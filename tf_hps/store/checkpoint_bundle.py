@@ -36,6 +36,7 @@ class BundleVariable:
     size: int
     shard: int
     offset: int
+    checksum: int
     # Extents (start, length) a dimension, length -1: the whole of it. Empty: not partitioned.
     slices: tuple[tuple[tuple[int, int], ...], ...]
 
@@ -112,6 +113,7 @@ def _parse_entry(name: str, data: bytes) -> BundleVariable:
         size=int(fields.get(5, [0])[0]),
         shard=int(fields.get(3, [0])[0]),
         offset=int(fields.get(4, [0])[0]),
+        checksum=int.from_bytes(fields.get(6, [b""])[0], "little"),
         slices=tuple(_parse_slice(part) for part in fields.get(7, [])),
     )
 

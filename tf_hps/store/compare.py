@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from tf_hps.store.external_sort import StoredBatch
 from tf_hps.store.formats import TableRecord
@@ -39,23 +40,56 @@ def compare_table(
 
     `scratch` is a folder that is made when the source has to be sorted by way of the disk.
     """
+    result = Comparison()
+    for stored, wanted in _aligned(reader, record, source, scratch, progress):
+        _count(result, stored, wanted)
+    return result
+
+
+def differences(
+    reader: StoreReader,
+    record: TableRecord,
+    source: RowSource,
+    scratch: str,
+    progress: Progress | None = None,
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """The keys whose rows are others in `source`, or only there, and those that it does not have.
+
+    Ascending, in batches; compared as `compare_table` does.
+    """
+    for stored, wanted in _aligned(reader, record, source, scratch, progress):
+        _, at_stored, at_wanted = np.intersect1d(
+            stored[0], wanted[0], assume_unique=True, return_indices=True
+        )
+        equal = (stored[1][at_stored] == wanted[1][at_wanted]).all(axis=1)
+        extra = np.delete(stored[0], at_stored)
+        yield np.delete(wanted[0], at_wanted[equal]), extra
+
+
+def _aligned(
+    reader: StoreReader,
+    record: TableRecord,
+    source: RowSource,
+    scratch: str,
+    progress: Progress | None,
+) -> Iterator[tuple[StoredBatch, StoredBatch]]:
+    """Both sides' rows of the same ranges of keys, one range after the other."""
     if source.embedding_dim != record.embedding_dim:
         raise ValueError(
             f"Table {record.name!r} has an embedding_dim of {record.embedding_dim}, "
             f"{source.description} of {source.embedding_dim}"
         )
-    result = Comparison()
     stored = _Cursor(reader.rows(record), record.row_bytes)
     wanted = _Cursor(ascending_rows(source, record.row_format, scratch), record.row_bytes)
     done = 0
     while True:
         have_stored, have_wanted = stored.fill(), wanted.fill()
         if not have_stored and not have_wanted:
-            return result
+            return
         # Both sides have all their rows up to here in memory.
         bounds = [cursor.last_key() for cursor in (stored, wanted) if len(cursor.keys)]
         part = wanted.take_until(min(bounds))
-        _count(result, stored.take_until(min(bounds)), part)
+        yield stored.take_until(min(bounds)), part
         done += len(part[0])
         if progress is not None:
             progress(done, source.rows)

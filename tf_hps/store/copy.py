@@ -112,6 +112,7 @@ def _drop_others(path: str, wanted: set[str]) -> None:
             if record.column_family not in wanted:
                 opened.delete(record.key)
                 opened.delete(record.modified_key)
+                opened.delete(record.stream_key)
         for family in database.column_families(path):
             if family.startswith(formats.ROWS_PREFIX) and family not in wanted:
                 opened.drop_column_family(family)

@@ -14,6 +14,7 @@ FORMAT_VERSION = 1
 FORMAT_VERSION_KEY = b"tf_hps/format_version"
 TABLE_PREFIX = b"tf_hps/table/"
 MODIFIED_PREFIX = b"tf_hps/modified/"
+STREAM_PREFIX = b"tf_hps/stream/"
 ROWS_PREFIX = "rows/"
 
 _SIGN_BIT = np.uint64(1 << 63)
@@ -48,6 +49,10 @@ class TableRecord:
     @property
     def modified_key(self) -> bytes:
         return MODIFIED_PREFIX + f"{self.name}/{self.generation}".encode()
+
+    @property
+    def stream_key(self) -> bytes:
+        return STREAM_PREFIX + f"{self.name}/{self.generation}".encode()
 
     def to_json(self) -> bytes:
         fields = dataclasses.asdict(self)

@@ -1,6 +1,7 @@
 """Reads tables of a store without the op library."""
 
 import itertools
+import json
 import os
 from collections.abc import Iterator
 from types import TracebackType
@@ -54,6 +55,11 @@ class StoreReader:
     def modified(self, record: TableRecord) -> bool:
         """Whether rows were updated since the load: the row count is an estimate then."""
         return self._database.get(record.modified_key) is not None
+
+    def stream_record(self, record: TableRecord) -> dict[str, Any] | None:
+        """How far the table has come in its stream, see docs/formats.md; None: it follows none."""
+        text = self._database.get(record.stream_key)
+        return None if text is None else json.loads(text)
 
     def disk_bytes(self, record: TableRecord) -> int:
         """The size of the table's files."""

@@ -126,6 +126,7 @@ class StoreWriter:
             batch = rocksdict.WriteBatch(raw_mode=True)
             batch.delete(record.key)
             batch.delete(record.modified_key)
+            batch.delete(record.stream_key)
             self._database.write(batch, database.synced())
             self._database.drop_column_family(record.column_family)
 

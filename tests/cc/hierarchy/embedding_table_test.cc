@@ -1,5 +1,9 @@
+#include <atomic>
 #include <cstring>
+#include <future>
 #include <limits>
+#include <thread>
+#include <utility>
 
 #include "cc/hierarchy/table_handle.h"
 #include "gmock/gmock.h"
@@ -184,6 +188,34 @@ TEST_F(EmbeddingTableTest, PreloadMakesTheMemoryCompleteAndEndsTheWalk) {
   bool exact = false;
   EXPECT_EQ(table_->Rows(&exact), 102);
   EXPECT_TRUE(exact);
+}
+
+TEST_F(EmbeddingTableTest, WhoMissedBeforeThePreloadEndedIsNotAheadOfTheNextLookup) {
+  Put(disk(), 1, 1, 1);
+  std::promise<void> missed, written, answered;
+  disk().before_scan = [has_missed = missed.get_future().share()] { has_missed.wait(); };
+  Open({"model_memory", "model_disk"}, /*preload=*/true);
+
+  std::thread update;
+  std::atomic<bool> has_begun{false};
+  bool first = true;
+  disk().before_find = [&] {  // the lookup missed above: let the preload end and an update begin
+    if (!std::exchange(first, false)) return;
+    missed.set_value();
+    ASSERT_TRUE(table_->WaitForPreload().ok());
+    memory().before_insert = [&] {
+      if (has_begun.exchange(true)) return;  // a promotion
+      written.set_value();
+      answered.get_future().wait();
+    };
+    update = std::thread([&] { EXPECT_TRUE(Insert(1, 2, 2).ok()); });
+    written.get_future().wait();
+  };
+  EXPECT_THAT(MustFind({1, 1, 5}), ElementsAre(1, 1, 1, 1, 0, 0));
+  EXPECT_THAT(MustFind({1}), ElementsAre(1, 1));
+  answered.set_value();
+  update.join();
+  EXPECT_THAT(MustFind({1}), ElementsAre(2, 2));
 }
 
 TEST_F(EmbeddingTableTest, PreloadStopsAtTheCapacityAndTheRestIsFoundBelow) {

@@ -22,6 +22,8 @@ namespace tf_hps {
 struct ModelState {
   std::function<void()> before_find;  // runs before anything is read
   std::function<void()> after_find;   // runs when rows were read and before Find returns
+  std::function<void()> before_insert;
+  std::function<void()> before_scan;
   absl::Status find_status;
   absl::Status insert_status;
   int64_t capacity_rows = 0;
@@ -49,7 +51,9 @@ class ModelStore : public EmbeddingStore {
       std::vector<Key> asked;
       for (size_t i = 0; i < pending->size(); ++i) asked.push_back(keys[(*pending)[i]]);
       state_->asked.push_back(std::move(asked));
-      if (!state_->find_status.ok()) return state_->find_status;
+      // Not a second reference to one status: ThreadSanitizer does not see absl count them.
+      const absl::Status& status = state_->find_status;
+      if (!status.ok()) return absl::Status(status.code(), status.message());
       std::vector<uint32_t> left;
       for (size_t i = 0; i < pending->size(); ++i) {
         const uint32_t p = (*pending)[i];
@@ -70,6 +74,7 @@ class ModelStore : public EmbeddingStore {
 
   absl::Status Insert(absl::Span<const Key> keys, const RowsView& rows,
                       const InsertOptions& options) override {
+    if (state_->before_insert) state_->before_insert();
     MutexLock lock(&state_->mutex);
     if (!state_->insert_status.ok()) return state_->insert_status;
     for (size_t i = 0; i < keys.size(); ++i) {
@@ -109,6 +114,7 @@ class ModelStore : public EmbeddingStore {
   }
 
   absl::StatusOr<std::unique_ptr<RowScanner>> NewScanner(Key first, Key last) const override {
+    if (state_->before_scan) state_->before_scan();
     MutexLock lock(&state_->mutex);
     auto scanner = std::make_unique<Scanner>();
     for (auto row = state_->rows.lower_bound(first);

@@ -49,6 +49,17 @@ TEST_P(MemoryStoreTest, NoRowIsLostUpToTheCapacity) {
   }
 }
 
+// Those of 64, 128, 256 and 512 bytes have code of their own.
+TEST_P(MemoryStoreTest, RowsOfEverySizeComeOutWhole) {
+  for (const int64_t words : {1, 8, 16, 17, 32, 64, 65}) {
+    SCOPED_TRACE(words);
+    const WordStore store(Options(1000), words);
+    const std::vector<Key> keys = KeysFrom(-500, 1000);
+    store.InsertKeys(keys);
+    EXPECT_EQ(store.Find(keys), std::vector<uint64_t>(keys.begin(), keys.end()));
+  }
+}
+
 TEST_P(MemoryStoreTest, RowsNeverExceedTheCapacityAndTheNewestIsThere) {
   for (const int64_t capacity : {1, 2, 10, 100, 3000}) {
     SCOPED_TRACE(capacity);

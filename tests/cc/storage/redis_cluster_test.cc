@@ -1,7 +1,7 @@
 // A Redis Cluster of three: routing, a slot that migrates, a node that is lost and replaced.
 #include <map>
 
-#include "cc/storage/redis_client.h"
+#include "cc/redis/redis_client.h"
 #include "cc/storage/redis_layout.h"
 #include "tests/cc/storage/redis_stores.h"
 
@@ -37,32 +37,6 @@ class RedisClusterTest : public ::testing::Test {
     }
     return keys_.size() - pending.size();
   }
-  // Moves the slot of partition 0 as redis-cli does; `halfway` in the middle of it. Its source.
-  int Migrate(const std::function<void()>& halfway) {
-    const std::string partition = RedisPartitionKey(RedisTableId(RedisSpec()), 0);
-    const int number = RedisSlot(partition);
-    const int source = number * 3 / 16384, target = (source + 1) % 3;
-    const std::string slot = absl::StrCat(number);
-    const std::string from = cluster_.IdOf(source), to = cluster_.IdOf(target);
-    EXPECT_EQ(cluster_.node(target).Do({"CLUSTER", "SETSLOT", slot, "IMPORTING", from}), "OK");
-    EXPECT_EQ(cluster_.node(source).Do({"CLUSTER", "SETSLOT", slot, "MIGRATING", to}), "OK");
-    const auto connection = cluster_.node(source).Connect();
-    const auto keys = (*connection)->Call({"CLUSTER", "GETKEYSINSLOT", slot, "100000"}, In(5000));
-    const std::string port = absl::StrCat(cluster_.node(target).port());
-    for (size_t i = 0; i < (*keys)->elements; ++i) {
-      if (i == (*keys)->elements / 2) halfway();
-      const absl::string_view key((*keys)->element[i]->str, (*keys)->element[i]->len);
-      EXPECT_TRUE(
-          (*connection)->Call({"MIGRATE", "127.0.0.1", port, key, "0", "5000"}, In(5000)).ok());
-    }
-    halfway();
-    for (int node = 0; node < 3; ++node) {
-      EXPECT_EQ(cluster_.node((target + node) % 3).Do({"CLUSTER", "SETSLOT", slot, "NODE", to}),
-                "OK");
-    }
-    return source;
-  }
-
   RedisCluster cluster_;
   std::vector<Key> keys_;
   std::vector<Row> rows_;
@@ -77,7 +51,7 @@ TEST_F(RedisClusterTest, ASlotMigratesDuringLookupsAndUpdates) {
   ASSERT_EQ(Found(*store, &status), keys_.size()) << status;
   size_t others = 0;
   for (const Key key : keys_) others += RedisPartition(key, 16) != 0;
-  Migrate([&] {
+  cluster_.Migrate(RedisSlot(RedisPartitionKey(RedisTableId(RedisSpec()), 0)), [&] {
     // Rows of the slot may be on both sides; the other slots' are served.
     EXPECT_GE(Found(*store, &status), others) << status;
     Insert(*store, keys_, rows_).IgnoreError();
@@ -105,34 +79,7 @@ TEST_F(RedisClusterTest, ALostNodeCostsItsSlotsUntilAnotherHasThem) {
     EXPECT_EQ(Found(*store, &status), elsewhere);
     EXPECT_TRUE(absl::IsUnavailable(status)) << status;
   }
-  // A new node takes its slots, empty, as after the loss of a master without replicas.
-  const int replacement = cluster_.AddNode();
-  for (int i = 0; i < 2; ++i) {
-    cluster_.node(i).Do(
-        {"CLUSTER", "MEET", "127.0.0.1", absl::StrCat(cluster_.node(replacement).port())});
-  }
-  for (int tries = 0; tries < 500; ++tries) {
-    if (cluster_.node(replacement).Do({"CLUSTER", "INFO"}).find("cluster_known_nodes:1") ==
-        std::string::npos) {
-      break;
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  const std::string id = cluster_.IdOf(replacement);
-  const auto take = [&](int node) {
-    const auto connection = cluster_.node(node).Connect();
-    std::string commands;
-    for (int slot = 16384 * 2 / 3; slot < 16384; ++slot) {
-      AppendRedisCommand({"CLUSTER", "SETSLOT", absl::StrCat(slot), "NODE", id}, &commands);
-    }
-    ASSERT_TRUE((*connection)->Send(commands, In(20000)).ok());
-    for (int slot = 16384 * 2 / 3; slot < 16384; ++slot) {
-      ASSERT_TRUE((*connection)->Read(In(20000)).ok());
-    }
-  };
-  take(replacement);
-  cluster_.node(replacement).Do({"CLUSTER", "BUMPEPOCH"});
-  for (int node = 0; node < 2; ++node) take(node);
+  cluster_.Replace(2);
   bool is_whole = false;
   for (int tries = 0; tries < 300 && !is_whole; ++tries) {
     is_whole = Insert(*store, keys_, rows_).ok();

@@ -21,11 +21,12 @@ using ::testing::Pair;
 
 class RedisProtocolTest : public ::testing::Test {
  protected:
-  // A server of a table whose rows stand in a store below, too.
-  std::unique_ptr<EmbeddingStore> Server(bool is_updated = false) {
+  // A server of a table whose rows stand in a store below, too; `applied` of the stream "s".
+  std::unique_ptr<EmbeddingStore> Server(bool is_updated = false, uint64_t applied = 0) {
     TableSpec spec = RedisSpec();
     spec.is_kept = true;
     spec.is_updated = is_updated;
+    if (applied > 0) spec.applied = {"s", applied};
     nlohmann::json options = redis_.Options();
     options["partitions"] = 1;
     return OpenRedis(options, spec);
@@ -37,6 +38,14 @@ class RedisProtocolTest : public ::testing::Test {
     InsertOptions options{OnExisting::kKeep, nullptr, &refused};
     EXPECT_TRUE(Insert(store, keys, rows, options).ok());
     return keys.size() - refused.size();
+  }
+  // Commit `number` of the stream "s", after the store below has it.
+  static absl::Status Follow(EmbeddingStore& store, uint64_t number, const std::vector<Key>& keys,
+                             const std::vector<Row>& rows, const std::vector<Key>& erased = {}) {
+    const UpdatePosition position{"s", number};
+    EXPECT_TRUE(store.BeginUpdate(keys, erased, &position).ok());
+    EXPECT_THAT(FindAll(store, keys), IsEmpty()) << "the store below may be ahead by now";
+    return store.Update(keys, ViewOf(rows), erased, &position);
   }
   std::string Head() { return redis_.Do({"GET", RedisPartitionKey(RedisTableId(RedisSpec()), 0)}); }
   RedisHead ParsedHead() { return ParseRedisHead(Head()).value_or(RedisHead()); }
@@ -223,6 +232,104 @@ TEST_F(RedisProtocolTest, APromotionThatAnUpdatePassedIsRefused) {
   ASSERT_TRUE(Insert(*a, keys, {RowOf(1), RowOf(2)}, {OnExisting::kKeep, &read, &refused}).ok());
   EXPECT_THAT(refused, ElementsAre(0));
   EXPECT_THAT(FindAll(*a, keys), ElementsAre(Pair(2, RowOf(2))));
+}
+
+TEST_F(RedisProtocolTest, ServersThatFollowAStreamShareRows) {
+  const auto a = Server(), b = Server();
+  ASSERT_TRUE(Follow(*a, 1, {1, 2}, {RowOf(1), RowOf(2)}).ok());
+  EXPECT_THAT(FindAll(*b, {1, 2}), IsEmpty()) << "it would go back when Redis forgets them";
+  EXPECT_EQ(Promote(*b, {3}, {RowOf(3)}), 0u);
+  ASSERT_TRUE(Follow(*b, 1, {1, 2}, {RowOf(1), RowOf(2)}).ok());
+  EXPECT_THAT(FindAll(*b, {1, 2}), ElementsAre(Pair(1, RowOf(1)), Pair(2, RowOf(2))));
+  const int64_t epoch = ParsedHead().epoch;
+  EXPECT_EQ(Promote(*b, {3}, {RowOf(3)}), 1u);
+  // The other one is first now, and takes a row away.
+  ASSERT_TRUE(Follow(*b, 2, {1}, {RowOf(10)}, {2}).ok());
+  EXPECT_THAT(FindAll(*a, {1, 2, 3}), IsEmpty());
+  ASSERT_TRUE(Follow(*a, 2, {1}, {RowOf(10)}, {2}).ok());
+  EXPECT_THAT(FindAll(*a, {1, 2, 3}), ElementsAre(Pair(1, RowOf(10)), Pair(3, RowOf(3))));
+  EXPECT_EQ(ParsedHead().epoch, epoch) << "nothing was ever emptied";
+}
+
+TEST_F(RedisProtocolTest, AFollowerThatStartsAgainGoesOnWithTheRows) {
+  ASSERT_TRUE(Follow(*Server(), 7, {1}, {RowOf(1)}).ok());
+  const auto again = Server(/*is_updated=*/true, /*applied=*/7);
+  EXPECT_THAT(FindAll(*again, {1}), ElementsAre(Pair(1, RowOf(1))));
+  EXPECT_EQ(Promote(*again, {2}, {RowOf(2)}), 1u);
+  EXPECT_THAT(FindAll(*again, {1, 2}), ElementsAre(Pair(1, RowOf(1)), Pair(2, RowOf(2))));
+}
+
+TEST_F(RedisProtocolTest, PartitionsBehindAFollowerThatStartsAreEmptied) {
+  const auto other = Server();
+  ASSERT_TRUE(Follow(*other, 7, {1}, {RowOf(1)}).ok());
+  const int64_t epoch = ParsedHead().epoch;
+  const auto a = Server(/*is_updated=*/true, /*applied=*/8);
+  EXPECT_THAT(FindAll(*a, {1}), IsEmpty()) << "commit 8 may have changed it";
+  EXPECT_EQ(Promote(*a, {2}, {RowOf(2)}), 1u);
+  EXPECT_GT(ParsedHead().epoch, epoch);
+  EXPECT_THAT(FindAll(*a, {1, 2}), ElementsAre(Pair(2, RowOf(2))));
+  EXPECT_EQ(Promote(*other, {1}, {RowOf(1)}), 0u) << "it lags behind";
+  ASSERT_TRUE(Follow(*other, 8, {1}, {RowOf(10)}).ok());
+  EXPECT_THAT(FindAll(*other, {2}), ElementsAre(Pair(2, RowOf(2))));
+}
+
+TEST_F(RedisProtocolTest, AFollowerTakesOverWhatWasLoaded) {
+  Promote(*Server(), {1}, {RowOf(1)});
+  const auto a = Server(/*is_updated=*/true, /*applied=*/1);
+  EXPECT_THAT(FindAll(*a, {1}), IsEmpty()) << "it was killed before Redis had the first commit";
+  EXPECT_EQ(Promote(*a, {2}, {RowOf(2)}), 1u);
+  EXPECT_THAT(FindAll(*a, {1, 2}), ElementsAre(Pair(2, RowOf(2))));
+}
+
+TEST_F(RedisProtocolTest, AnUpdateThatFailsBelowIsBegunAgain) {
+  const auto a = Server();
+  ASSERT_TRUE(Follow(*a, 1, {1, 2}, {RowOf(1), RowOf(2)}).ok());
+  const int64_t epoch = ParsedHead().epoch;
+  const UpdatePosition second{"s", 2}, third{"s", 3};
+  ASSERT_TRUE(a->BeginUpdate({1}, {}, &second).ok());
+  EXPECT_THAT(FindAll(*a, {1, 2}), IsEmpty());
+  EXPECT_EQ(Promote(*a, {5}, {RowOf(5)}), 0u) << "of which state would it be?";
+  ASSERT_TRUE(a->BeginUpdate({1}, {}, &second).ok());
+  // The commit was given up, and the next one comes.
+  ASSERT_TRUE(Follow(*a, 3, {2}, {RowOf(20)}).ok());
+  EXPECT_THAT(FindAll(*a, {1, 2}), ElementsAre(Pair(1, RowOf(1)), Pair(2, RowOf(20))));
+  EXPECT_EQ(ParsedHead().epoch, epoch);
+  EXPECT_EQ(ParsedHead().state.position, RedisPosition(third.number));
+}
+
+TEST_F(RedisProtocolTest, AnUpdateOfOnesOwnLeavesTheStream) {
+  const auto a = Server(), b = Server();
+  ASSERT_TRUE(Follow(*a, 1, {1}, {RowOf(1)}).ok());
+  ASSERT_TRUE(Follow(*b, 1, {1}, {RowOf(1)}).ok());
+  ASSERT_TRUE(Insert(*a, {1}, {RowOf(100)}).ok());
+  EXPECT_THAT(FindAll(*a, {1}), ElementsAre(Pair(1, RowOf(100))));
+  EXPECT_THAT(FindAll(*b, {1}), IsEmpty());
+  ASSERT_TRUE(Follow(*b, 2, {2}, {RowOf(2)}).ok());
+  EXPECT_THAT(FindAll(*b, {1, 2}), ElementsAre(Pair(2, RowOf(2)))) << "row 100 is nobody else's";
+  ASSERT_TRUE(Follow(*a, 2, {2}, {RowOf(2)}).ok());
+  EXPECT_NE(ParsedHead().state.lineage, "s") << "its row 1 is not the stream's";
+  EXPECT_THAT(FindAll(*b, {1, 2}), IsEmpty());
+}
+
+// A server that hangs executes, when it wakes, what had timed out, after what came later.
+TEST_F(RedisProtocolTest, AWriteThatWakesUpLateChangesNothing) {
+  TableSpec spec = RedisSpec();
+  spec.is_kept = true;
+  nlohmann::json options = redis_.Options();
+  options.update({{"partitions", 1}, {"timeout_ms", 100}, {"breaker_failures", 1000}});
+  const auto a = OpenRedis(options, spec), b = Server();
+  ASSERT_TRUE(Follow(*a, 1, {1, 2}, {RowOf(1), RowOf(2)}).ok());
+  ASSERT_TRUE(Follow(*b, 1, {1, 2}, {RowOf(1), RowOf(2)}).ok());
+  redis_.Pause();
+  const UpdatePosition second{"s", 2};
+  ASSERT_TRUE(a->BeginUpdate({1}, {}, &second).ok());
+  EXPECT_FALSE(a->Update({1}, ViewOf({RowOf(10)}), {}, &second).ok());
+  redis_.Resume();
+  ASSERT_TRUE(Follow(*b, 2, {1}, {RowOf(10)}).ok());
+  ASSERT_TRUE(Follow(*b, 3, {1}, {RowOf(100)}).ok());
+  ASSERT_TRUE(Follow(*a, 3, {1}, {RowOf(100)}).ok());
+  EXPECT_THAT(FindAll(*a, {1, 2}), ElementsAre(Pair(1, RowOf(100)), Pair(2, RowOf(2))));
+  EXPECT_EQ(ParsedHead().state.position, RedisPosition(3));
 }
 
 }  // namespace

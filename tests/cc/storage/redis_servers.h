@@ -12,13 +12,14 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "cc/storage/redis_connection.h"
+#include "cc/redis/redis_connection.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "tests/cc/storage/temp_dir.h"
@@ -166,6 +167,60 @@ class RedisCluster {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     ADD_FAILURE() << "the cluster does not come up: " << info;
+  }
+
+  // Moves a slot from one of the first three nodes to the next, as redis-cli does; calls `halfway`
+  // in the middle of it and at its end.
+  void Migrate(int number, const std::function<void()>& halfway) {
+    const int source = number * 3 / 16384, target = (source + 1) % 3;
+    const std::string slot = absl::StrCat(number);
+    const std::string from = IdOf(source), to = IdOf(target);
+    EXPECT_EQ(node(target).Do({"CLUSTER", "SETSLOT", slot, "IMPORTING", from}), "OK");
+    EXPECT_EQ(node(source).Do({"CLUSTER", "SETSLOT", slot, "MIGRATING", to}), "OK");
+    const auto connection = node(source).Connect();
+    const auto keys = (*connection)->Call({"CLUSTER", "GETKEYSINSLOT", slot, "100000"}, In(5000));
+    const std::string port = absl::StrCat(node(target).port());
+    for (size_t i = 0; i < (*keys)->elements; ++i) {
+      if (i == (*keys)->elements / 2) halfway();
+      const absl::string_view key((*keys)->element[i]->str, (*keys)->element[i]->len);
+      EXPECT_TRUE(
+          (*connection)->Call({"MIGRATE", "127.0.0.1", port, key, "0", "5000"}, In(5000)).ok());
+    }
+    halfway();
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(node((target + i) % 3).Do({"CLUSTER", "SETSLOT", slot, "NODE", to}), "OK");
+    }
+  }
+
+  // A new node takes the slots of one of three that was lost, empty, as after the loss of a master
+  // without replicas.
+  void Replace(int lost) {
+    const int replacement = AddNode();
+    std::vector<int> takers = {replacement};
+    for (int i = 0; i < 3; ++i) {
+      if (i == lost) continue;
+      takers.push_back(i);
+      node(i).Do({"CLUSTER", "MEET", "127.0.0.1", absl::StrCat(node(replacement).port())});
+    }
+    for (int tries = 0; tries < 500; ++tries) {
+      if (node(replacement).Do({"CLUSTER", "INFO"}).find("cluster_known_nodes:1") ==
+          std::string::npos) {
+        break;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    const std::string id = IdOf(replacement);
+    const int first = 16384 * lost / 3, end = 16384 * (lost + 1) / 3;
+    for (const int taker : takers) {
+      const auto connection = node(taker).Connect();
+      std::string commands;
+      for (int slot = first; slot < end; ++slot) {
+        AppendRedisCommand({"CLUSTER", "SETSLOT", absl::StrCat(slot), "NODE", id}, &commands);
+      }
+      EXPECT_TRUE((*connection)->Send(commands, In(20000)).ok());
+      for (int slot = first; slot < end; ++slot) EXPECT_TRUE((*connection)->Read(In(20000)).ok());
+      if (taker == replacement) node(taker).Do({"CLUSTER", "BUMPEPOCH"});
+    }
   }
 
   RedisServer& node(int i) { return *nodes_[i]; }

@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "cc/storage/redis_options.h"
+#include "cc/redis/redis_options.h"
 #include "tests/cc/storage/redis_servers.h"
 #include "tests/cc/storage/store_kinds.h"
 #include "tests/cc/storage/store_verbs.h"

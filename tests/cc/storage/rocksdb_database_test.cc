@@ -1,5 +1,6 @@
 #include <thread>
 
+#include "cc/storage/rocksdb_commit.h"
 #include "tests/cc/storage/rocksdb_fixture.h"
 #include "tests/cc/storage/temp_dir.h"
 
@@ -197,6 +198,52 @@ TEST_F(RocksdbDatabaseTest, ACheckpointIsAStoreOfItsOwn) {
     EXPECT_THAT(ScanAll(**store), SizeIs(10));
     EXPECT_EQ(FindAll(**store, {3}).at(3), RowOf(read_only ? 3 : 33));
   }
+}
+
+TEST_F(RocksdbDatabaseTest, ACommitOfTwoTablesIsSeenFromShowOn) {
+  const auto a = MustOpen(kReadWrite, "live-1");
+  const auto b = MustOpen(kReadWrite, "live-2");
+  ASSERT_TRUE(Insert(*a, {1, 2}, {RowOf(1), RowOf(2)}).ok());
+  EXPECT_EQ(*a->StreamRecord(), "");
+  auto commit = a->NewCommit();
+  const std::vector<Row> rows = {RowOf(10), RowOf(30)};
+  ASSERT_TRUE(a->AddTo(commit.get(), {1, 3}, ViewOf(rows), {2}, "place 1"));
+  ASSERT_TRUE(b->AddTo(commit.get(), {1, 3}, ViewOf(rows), {}, "place 1"));
+  ASSERT_TRUE(commit->Write().ok());
+  EXPECT_THAT(FindAll(*a, {1, 2, 3}), ElementsAre(Pair(1, RowOf(1)), Pair(2, RowOf(2))));
+  EXPECT_THAT(ScanAll(*a), ElementsAre(Pair(1, RowOf(1)), Pair(2, RowOf(2))));
+  EXPECT_THAT(ScanAll(*b), IsEmpty());
+  EXPECT_EQ(*a->StreamRecord(), "place 1") << "what a restart would find";
+
+  commit->Show();
+  EXPECT_THAT(FindAll(*a, {1, 2, 3}), ElementsAre(Pair(1, RowOf(10)), Pair(3, RowOf(30))));
+  EXPECT_THAT(ScanAll(*a), ElementsAre(Pair(1, RowOf(10)), Pair(3, RowOf(30))));
+  EXPECT_THAT(ScanAll(*b), ElementsAre(Pair(1, RowOf(10)), Pair(3, RowOf(30))));
+  ASSERT_TRUE(Insert(*a, {4}, {RowOf(4)}).ok());
+  EXPECT_THAT(FindAll(*a, {4}), ElementsAre(Pair(4, RowOf(4))));
+}
+
+TEST_F(RocksdbDatabaseTest, ACommitThatIsLetGoOfShowsWhatWasWritten) {
+  const auto a = MustOpen(kReadWrite, "live-1");
+  {
+    auto commit = a->NewCommit();
+    const std::vector<Row> rows = {RowOf(10)};
+    ASSERT_TRUE(a->AddTo(commit.get(), {1}, ViewOf(rows), {}, "place 1"));
+    ASSERT_TRUE(commit->Write().ok());
+  }
+  EXPECT_THAT(ScanAll(*a), ElementsAre(Pair(1, RowOf(10))));
+  a->NewCommit();  // nothing was added, nothing was written
+  EXPECT_THAT(ScanAll(*a), SizeIs(1));
+}
+
+TEST_F(RocksdbDatabaseTest, ACommitIsOfOneDatabase) {
+  const auto a = MustOpen(kReadWrite, "live-1");
+  const TempDir elsewhere;
+  RocksdbOptions options;
+  const auto database = OpenRocksdb(elsewhere.path() + "/store", options);
+  ASSERT_TRUE(database.ok()) << database.status();
+  RocksdbCommit other(*database);
+  EXPECT_FALSE(a->AddTo(&other, {}, ViewOf({}), {}, "place 1"));
 }
 
 TEST_F(RocksdbDatabaseTest, ManyThreadsOpenAndCloseOnePath) {

@@ -1,13 +1,9 @@
 // A store on a small file system of its own, in a mount namespace of a child process.
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <fstream>
-
 #include "tests/cc/storage/rocksdb_fixture.h"
+#include "tests/cc/storage/small_disk.h"
 #include "tests/cc/storage/temp_dir.h"
 
 namespace tf_hps {
@@ -16,20 +12,6 @@ namespace {
 using absl::StatusCode;
 using ::testing::AllOf;
 using ::testing::SizeIs;
-
-bool MountSmallDisk(const std::string& path) {
-  const bool namespaced =
-      geteuid() == 0 ? unshare(CLONE_NEWNS) == 0 : unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0;
-  return namespaced && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-         mount("tmpfs", path.c_str(), "tmpfs", 0, "size=300m") == 0;
-}
-
-void Fill(const std::string& path) {
-  std::ofstream file(path, std::ios::binary);
-  const std::string block(1 << 16, 'x');
-  while (file.write(block.data(), block.size()).flush()) {
-  }
-}
 
 constexpr int64_t kDim = 1024;
 constexpr int kRows = 16;
@@ -70,7 +52,7 @@ void FillsUpAndRecovers(const std::string& disk) {
   const std::string other = disk + "/other";
   RawStore(other).LoadTable("movie_id", "aaaa", 1, 10);
 
-  Fill(disk + "/ballast");
+  FillDisk(disk + "/ballast");
   EXPECT_THAT(InsertUntilItFails(**store),
               AllOf(HasCode(StatusCode::kResourceExhausted), Says("No space left"),
                     Says("movie_id"), Says(path)));
@@ -94,7 +76,7 @@ void FillsUpAndRecovers(const std::string& disk) {
   EXPECT_TRUE(OpenTable(path, kReadWrite, "live-2").ok());
 
   // Closed while the disk is full, and opened when it is not.
-  Fill(disk + "/ballast");
+  FillDisk(disk + "/ballast");
   EXPECT_THAT(InsertUntilItFails(**store), HasCode(StatusCode::kResourceExhausted));
   store->reset();
   unlink((disk + "/ballast").c_str());

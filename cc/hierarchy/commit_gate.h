@@ -1,0 +1,91 @@
+#ifndef TF_HPS_CC_HIERARCHY_COMMIT_GATE_H_
+#define TF_HPS_CC_HIERARCHY_COMMIT_GATE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "cc/common/counter.h"
+#include "cc/common/mutex.h"
+
+namespace tf_hps {
+
+// Lets lookups see all of a commit of a deployment's tables, or none of it. Thread-safe.
+//
+// Commits are written below first, where nobody looks yet, and then shown, which is short: the
+// memory tiers get their rows. A lookup notes the count of commits when it begins and asks at its
+// end whether it is still the same; where it is not, it begins again. After some attempts it pins
+// the commit, and the next one waits for it. Without commits that is two loads a lookup.
+class CommitGate {
+ public:
+  static constexpr int kAttempts = 3;
+
+  // One for each deployment, never destroyed.
+  static CommitGate& Of(const std::string& deployment);
+
+  // Waits while a commit is shown.
+  uint64_t Begin() const {
+    const uint64_t commits = commits_.load(std::memory_order_acquire);
+    return (commits & 1) == 0 ? commits : WaitUntilShown();
+  }
+  bool IsStill(uint64_t begun) const {
+    // What was read before is read before the count is.
+    std::atomic_thread_fence(std::memory_order_acquire);
+    return commits_.load(std::memory_order_relaxed) == begun;
+  }
+  // Commits shown so far.
+  int64_t commits() const { return static_cast<int64_t>(commits_.load() / 2); }
+
+  // Keeps the next commit from being shown.
+  class Pin {
+   public:
+    explicit Pin(const CommitGate* gate);
+    ~Pin();
+    Pin(const Pin&) = delete;
+    Pin& operator=(const Pin&) = delete;
+
+   private:
+    const CommitGate* const gate_;
+  };
+
+  // While one lives, a commit is shown. One at a time.
+  class Show {
+   public:
+    explicit Show(CommitGate* gate);
+    ~Show();
+    Show(const Show&) = delete;
+    Show& operator=(const Show&) = delete;
+
+   private:
+    CommitGate* const gate_;
+  };
+
+  void CountRetry() const { retries_.Add(1); }
+  int64_t retries() const { return retries_.Get(); }
+
+ private:
+  uint64_t WaitUntilShown() const;
+
+  std::atomic<uint64_t> commits_{0};  // twice; odd while one is shown
+  mutable Counter retries_;
+  mutable Mutex mutex_;
+  mutable CondVar changed_;
+  mutable int pins_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+// Runs `read`, which gives an absl::Status, so that it sees one state of the deployment of `gate`.
+template <class Read>
+auto ReadOneCommit(const CommitGate& gate, Read&& read) {
+  for (int attempt = 0; attempt < CommitGate::kAttempts; ++attempt) {
+    const uint64_t begun = gate.Begin();
+    auto status = read();
+    if (!status.ok() || gate.IsStill(begun)) return status;
+    gate.CountRetry();
+  }
+  const CommitGate::Pin pin(&gate);
+  return read();
+}
+
+}  // namespace tf_hps
+
+#endif  // TF_HPS_CC_HIERARCHY_COMMIT_GATE_H_

@@ -1,0 +1,42 @@
+#include "cc/storage/rocksdb_commit.h"
+
+#include <utility>
+
+#include "cc/storage/rocksdb_view.h"
+
+namespace tf_hps {
+
+RocksdbCommit::RocksdbCommit(std::shared_ptr<RocksdbDatabase> database)
+    : database_(std::move(database)), batch_(rocksdb_writebatch_create()) {}
+
+void RocksdbCommit::Add(RocksdbTable* table, absl::Span<const Key> keys, const RowsView& rows,
+                        absl::Span<const Key> erased, absl::string_view record) {
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const uint64_t key = RocksdbKeyBytes(RocksdbKeyOrder(keys[i]));
+    rocksdb_writebatch_put_cf(batch_.get(), table->rows.get(), reinterpret_cast<const char*>(&key),
+                              sizeof(key), reinterpret_cast<const char*>(rows.row(i)),
+                              rows.row_bytes());
+  }
+  for (const Key erased_key : erased) {
+    const uint64_t key = RocksdbKeyBytes(RocksdbKeyOrder(erased_key));
+    rocksdb_writebatch_delete_cf(batch_.get(), table->rows.get(),
+                                 reinterpret_cast<const char*>(&key), sizeof(key));
+  }
+  database_->AddRecord(batch_.get(), table->record.StreamKey(), record);
+  if (!keys.empty() || !erased.empty()) tables_.push_back(table);
+}
+
+absl::Status RocksdbCommit::Write() {
+  const auto before = std::make_shared<const RocksdbSnapshot>(database_->db());
+  for (RocksdbTable* table : tables_) table->view.Hold(before);
+  is_hidden_ = true;
+  return database_->WriteTogether(tables_, batch_.get());
+}
+
+void RocksdbCommit::Show() {
+  if (!is_hidden_) return;
+  is_hidden_ = false;
+  for (RocksdbTable* table : tables_) table->view.Release();
+}
+
+}  // namespace tf_hps

@@ -1,0 +1,182 @@
+// Lookups over two tables while commits that change both come in: each sees all of a commit or
+// nothing of it, and never an older one after a newer one.
+
+#include <atomic>
+#include <cstdlib>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "cc/hierarchy/commit_gate.h"
+#include "cc/hierarchy/table_update.h"
+#include "gtest/gtest.h"
+#include "tests/cc/hierarchy/following_tables.h"
+
+namespace tf_hps {
+namespace {
+
+constexpr int kDim = FollowingTables::kDim;
+constexpr int kKeys = 300;
+
+struct Tiers {
+  std::string name;
+  nlohmann::json memory;
+  bool rocksdb;
+};
+
+class CommitAtomicityTest : public testing::TestWithParam<Tiers> {
+ protected:
+  void SetUp() override {
+    tables_.config()["memory"] = GetParam().memory;
+    if (GetParam().memory.is_null()) tables_.config().erase("memory");
+    if (!GetParam().rocksdb) tables_.config().erase("rocksdb");
+    for (auto& table : tables_.config()["tables"]) {
+      if (!GetParam().rocksdb) table["generation"] = "g1";
+    }
+  }
+
+  // The versions of the rows of these keys in both tables, as one lookup of a group sees them.
+  std::vector<float> Versions(const std::vector<Key>& keys) {
+    std::vector<float> rows(2 * keys.size() * kDim);
+    const auto find = [&]() -> absl::Status {
+      float* to = rows.data();
+      for (const char* name : {"movies", "users"}) {
+        TableHandle& handle = tables_[name];
+        EmbeddingTable& table = handle.table();
+        const RowSink sink = handle.SinkFor(ElementType::kFloat32, to);
+        Pending pending = Pending::All(keys.size());
+        absl::Status status = table.FindInMemory(keys, sink, &pending);
+        if (status.ok()) status = table.FindInStores(keys, sink, &pending);
+        if (!status.ok()) return status;
+        to += keys.size() * kDim;
+      }
+      return absl::OkStatus();
+    };
+    const absl::Status status = ReadOneCommit(tables_["movies"].table().gate(), find);
+    EXPECT_TRUE(status.ok()) << status;
+    std::vector<float> versions;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      if (i % kDim == 0) versions.push_back(rows[i]);
+      EXPECT_EQ(rows[i], versions.back()) << "a torn row";
+    }
+    return versions;
+  }
+
+  FollowingTables tables_;
+};
+
+TEST_P(CommitAtomicityTest, ALookupSeesAllOfACommitOrNothing) {
+  const char* commits_text = std::getenv("TF_HPS_TEST_ATOMICITY_COMMITS");
+  const int commits = commits_text == nullptr ? 150 : std::atoi(commits_text);
+  tables_.Open();
+  const std::string movies = tables_.Generation("movies"), users = tables_.Generation("users");
+  SegmentWriter writer = tables_.Writer();
+  // A key's row is the number of the commit that was the last one to write it. Commit v writes all
+  // keys whose remainder is v % 3.
+  std::vector<Key> keys_of[3];
+  for (Key key = 0; key < kKeys; ++key) keys_of[key % 3].push_back(key);
+
+  std::atomic<bool> stop{false};
+  std::atomic<int64_t> lookups{0};
+  std::vector<std::thread> readers;
+  for (int r = 0; r < 3; ++r) {
+    readers.emplace_back([&, r] {
+      std::mt19937 random(r);
+      float newest[3] = {0, 0, 0};
+      while (!stop) {
+        std::vector<Key> keys(24);
+        for (Key& key : keys) key = random() % kKeys;
+        const std::vector<float> versions = Versions(keys);
+        // All keys of a remainder are of one commit, in both tables; and the remainders' commits
+        // follow each other: the newest has one right before it, and one before that.
+        float of[3] = {-1, -1, -1};
+        for (size_t i = 0; i < versions.size(); ++i) {
+          const int remainder = static_cast<int>(keys[i % keys.size()] % 3);
+          if (of[remainder] < 0) of[remainder] = versions[i];
+          ASSERT_EQ(versions[i], of[remainder])
+              << "a part of a commit, key " << keys[i % keys.size()];
+        }
+        float least = -1, most = -1;
+        for (int remainder = 0; remainder < 3; ++remainder) {
+          if (of[remainder] < 0) continue;
+          ASSERT_GE(of[remainder], newest[remainder]) << "an older commit after a newer one";
+          newest[remainder] = of[remainder];
+          most = std::max(most, of[remainder]);
+          least = least < 0 ? of[remainder] : std::min(least, of[remainder]);
+        }
+        ASSERT_LE(most - least, 2) << "commits " << least << " and " << most << " at once";
+        ++lookups;
+      }
+    });
+  }
+  std::string last;
+  for (int version = 1; version <= commits; ++version) {
+    for (int part = 0; part < 2; ++part) {  // in two frames each
+      std::vector<Key> keys;
+      for (Key key : keys_of[version % 3]) {
+        if (key % 2 == part) keys.push_back(key);
+      }
+      writer.Rows("movies", movies, kDim, keys, version);
+      writer.Rows("users", users, kDim, keys, version);
+    }
+    last = writer.Commit();
+    if (version % 8 == 0) tables_.WaitUntil("users", last);
+  }
+  tables_.WaitUntil("users", last);
+  while (lookups < 200) std::this_thread::yield();
+  stop = true;
+  for (std::thread& reader : readers) reader.join();
+  for (Key key = 0; key < 3; ++key) {
+    int version = commits;
+    while (version % 3 != key) --version;
+    EXPECT_EQ(tables_.Value("movies", key), version);
+    EXPECT_EQ(tables_.Value("users", key + 3), version);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Tiers, CommitAtomicityTest,
+    testing::Values(Tiers{"memory", nlohmann::json::object(), false},
+                    Tiers{"rocksdb", nullptr, true},
+                    Tiers{"preloaded", nlohmann::json::object(), true},
+                    Tiers{"evicting", {{"capacity_rows", 40}, {"eviction", "lru"}}, true}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(CommitGateTest, APinnedCommitStays) {
+  CommitGate gate;
+  const uint64_t begun = gate.Begin();
+  std::atomic<bool> shown{false};
+  std::thread commit;
+  {
+    const CommitGate::Pin pin(&gate);
+    const CommitGate::Pin another(&gate);
+    commit = std::thread([&] {
+      const CommitGate::Show show(&gate);
+      shown = true;
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_FALSE(shown);
+    EXPECT_TRUE(gate.IsStill(begun));
+  }
+  commit.join();
+  EXPECT_TRUE(shown);
+  EXPECT_FALSE(gate.IsStill(begun));
+  EXPECT_EQ(gate.commits(), 1);
+}
+
+TEST(CommitGateTest, WhoNeverGetsThroughPinsACommit) {
+  CommitGate gate;
+  int reads = 0;
+  const absl::Status status = ReadOneCommit(gate, [&] {
+    ++reads;
+    if (reads <= CommitGate::kAttempts) const CommitGate::Show show(&gate);
+    return absl::OkStatus();
+  });
+  EXPECT_TRUE(status.ok());
+  EXPECT_EQ(reads, CommitGate::kAttempts + 1);
+  EXPECT_EQ(gate.retries(), CommitGate::kAttempts);
+}
+
+}  // namespace
+}  // namespace tf_hps

@@ -1,0 +1,261 @@
+// A server is killed at random moments while it follows a stream: afterwards its tables are what
+// the commits up to their position say, nothing is lost, and nothing counts twice.
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <map>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/cc/hierarchy/following_tables.h"
+#include "tests/cc/storage/small_disk.h"
+
+namespace tf_hps {
+namespace {
+
+constexpr int kDim = FollowingTables::kDim;
+constexpr int kKeys = 40;
+
+using Model = std::map<std::pair<std::string, Key>, float>;
+
+int Number(const char* variable, int otherwise) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? otherwise : std::atoi(text);
+}
+
+// The process that is killed: this program again, with one test.
+TEST(UpdateKillServer, DISABLED_Serve) {
+  std::vector<std::shared_ptr<TableHandle>> tables;
+  for (const char* name : {"movies", "users"}) {
+    auto table = TableRegistry::Get().Open(std::getenv("TF_HPS_TEST_SERVER"), name);
+    ASSERT_TRUE(table.ok()) << table.status();
+    tables.push_back(*table);
+  }
+  while (true) pause();
+}
+
+constexpr int kNoDisk = 77;
+
+// In a process of its own, whose store is on a small disk.
+TEST(UpdateFullDisk, DISABLED_StopsUpdatesAndNoLookup) {
+  FollowingTables tables;
+  const std::string disk = tables.folder() + "/disk";
+  std::filesystem::create_directory(disk);
+  if (!MountSmallDisk(disk)) _exit(kNoDisk);
+  tables.config()["rocksdb"]["path"] = disk + "/store";
+  tables.config()["memory"]["capacity_rows"] = 100;  // lookups need the disk
+  tables.Open();
+  const std::string generation = tables.Generation("movies");
+  SegmentWriter writer = tables.Writer();
+  std::vector<Key> keys(5000);
+  for (size_t i = 0; i < keys.size(); ++i) keys[i] = i;
+  writer.Rows("movies", generation, kDim, keys, 1);
+  tables.WaitUntil("movies", writer.Commit());
+
+  FillDisk(disk + "/ballast");
+  const auto failing = [&] { return tables.Updates("movies")["state"] == "failing"; };
+  float value = 1;
+  std::string last;
+  for (int commit = 0; commit < 1000 && !failing(); ++commit) {
+    writer.Rows("movies", generation, kDim, keys, ++value);
+    last = writer.Commit();
+    usleep(2000);
+  }
+  ASSERT_TRUE(failing());
+  EXPECT_THAT(tables.Updates("movies")["error"].get<std::string>(),
+              testing::HasSubstr("No space left"));
+  const float seen = tables.Value("movies", 4999);
+  EXPECT_GE(seen, 1);
+  for (Key key = 0; key < 5000; key += 100) EXPECT_EQ(tables.Value("movies", key), seen);
+
+  unlink((disk + "/ballast").c_str());
+  tables.WaitUntil("movies", last);
+  for (Key key = 0; key < 5000; key += 100) EXPECT_EQ(tables.Value("movies", key), value);
+  EXPECT_EQ(tables.Updates("movies")["state"], "following");
+}
+
+int RunAlone(const char* test) {
+  const pid_t child = fork();
+  if (child == 0) {
+    execl("/proc/self/exe", "test", absl::StrCat("--gtest_filter=", test).c_str(),
+          "--gtest_brief=1", "--gtest_also_run_disabled_tests", nullptr);
+    _exit(1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+TEST(UpdateFullDisk, IsSurvived) {
+  const int status = RunAlone("UpdateFullDisk.DISABLED_*");
+  if (status == kNoDisk) GTEST_SKIP() << "this machine lets nobody mount a file system";
+  EXPECT_EQ(status, 0);
+}
+
+pid_t StartServer(const std::string& config) {
+  setenv("TF_HPS_TEST_SERVER", config.c_str(), 1);
+  const pid_t server = fork();
+  if (server != 0) return server;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  execl("/proc/self/exe", "server", "--gtest_filter=UpdateKillServer.*", "--gtest_brief=1",
+        "--gtest_also_run_disabled_tests", nullptr);
+  _exit(1);
+}
+
+class UpdateKillTest : public testing::Test {
+ protected:
+  UpdateKillTest() : writer_(tables_.Writer()) {}
+
+  // One commit on both tables; now and then one that its publisher sends twice.
+  void Commit(std::mt19937* random) {
+    ++version_;
+    for (const char* name : {"movies", "users"}) {
+      std::vector<Key> keys, erased;
+      const int n = 1 + (*random)() % 10;
+      for (int i = 0; i < n; ++i) keys.push_back((*random)() % kKeys);
+      for (Key key : keys) now_[{name, key}] = version_;
+      writer_.Rows(name, generations_[name], kDim, keys, version_);
+      if ((*random)() % 3 == 0) {
+        erased.push_back((*random)() % kKeys);
+        now_.erase({name, erased[0]});
+        writer_.Erase(name, generations_[name], erased);
+      }
+    }
+    const std::string bytes = writer_.Finish();
+    const int times = (*random)() % 4 == 0 ? 2 : 1;
+    for (int i = 0; i < times; ++i) {
+      last_ = writer_.Write(bytes);
+      models_[last_] = now_;
+    }
+  }
+
+  void ExpectRowsOf(const Model& model, const std::string& when) {
+    for (const char* name : {"movies", "users"}) {
+      for (Key key = 0; key < kKeys; ++key) {
+        const auto row = model.find({name, key});
+        ASSERT_EQ(tables_.Value(name, key), row == model.end() ? 0 : row->second)
+            << name << " " << key << " " << when;
+      }
+    }
+  }
+
+  // The stream is trimmed behind its only reader.
+  void ForgetBefore(const std::string& position) {
+    while (!models_.empty() && models_.begin()->first < position) {
+      std::filesystem::remove(tables_.stream() + "/" + models_.begin()->first);
+      models_.erase(models_.begin());
+    }
+  }
+  // An empty table each, of one generation.
+  void MakeStore() {
+    const nlohmann::json with_stream = tables_.config()["updates"];
+    tables_.config().erase("updates");
+    tables_.Open();
+    generations_ = {{"movies", tables_.Generation("movies")},
+                    {"users", tables_.Generation("users")}};
+    tables_.Close();
+    tables_.config()["updates"] = with_stream;
+    WriteConfig();
+  }
+  void WriteConfig() { std::ofstream(tables_.folder() + "/hps.json") << tables_.config().dump(); }
+
+  std::map<std::string, std::string> generations_;
+  FollowingTables tables_;
+  SegmentWriter writer_;
+  float version_ = 0;
+  std::string last_;
+  Model now_;
+  std::map<std::string, Model> models_;  // by position
+};
+
+TEST_F(UpdateKillTest, AfterAKillEachCommitCountsOnce) {
+  const unsigned seed = static_cast<unsigned>(Number("TF_HPS_TEST_SEED", getpid()));
+  const int kills = Number("TF_HPS_TEST_KILLS", 67);
+  SCOPED_TRACE("TF_HPS_TEST_SEED=" + std::to_string(seed));
+  std::mt19937 random(seed);
+  MakeStore();
+  const std::string config = tables_.folder() + "/hps.json";
+  int in_the_middle = 0;
+  for (int kill_number = 0; kill_number < kills; ++kill_number) {
+    const pid_t server = StartServer(config);
+    ASSERT_GT(server, 0);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(random() % 120);
+    while (std::chrono::steady_clock::now() < end) {
+      Commit(&random);
+      usleep(random() % 4000);
+    }
+    kill(server, SIGKILL);
+    ASSERT_EQ(waitpid(server, nullptr, 0), server);
+    // Without the stream: what was on the disk when it was killed.
+    if (kill_number % 5 == 0 || kill_number + 1 == kills) {
+      nlohmann::json with_stream = tables_.config()["updates"];
+      tables_.config().erase("updates");
+      tables_.Open();
+      const auto record = tables_["movies"].table().lowest_store().StreamRecord();
+      ASSERT_TRUE(record.ok()) << record.status();
+      EXPECT_EQ(*record, *tables_["users"].table().lowest_store().StreamRecord());
+      const std::string position =
+          record->empty() ? "" : nlohmann::json::parse(*record)["position"].get<std::string>();
+      ExpectRowsOf(position.empty() ? Model() : models_.at(position), "at " + position);
+      in_the_middle += !position.empty() && position < last_;
+      ForgetBefore(position);
+      tables_.Close();
+      tables_.config()["updates"] = with_stream;
+      WriteConfig();
+    }
+  }
+  tables_.Open();
+  tables_.WaitUntil("movies", last_);
+  tables_.WaitUntil("users", last_);
+  ExpectRowsOf(now_, "at the end");
+  EXPECT_EQ(tables_.Updates("movies")["gaps"], 0);
+  if (kills >= 200) EXPECT_GT(in_the_middle, 0) << "no kill came in the middle of the stream";
+}
+
+TEST_F(UpdateKillTest, TwoProcessesFollowOneStream) {
+  std::mt19937 random(7);
+  MakeStore();
+  // The server has the store, we have memory.
+  const pid_t server = StartServer(tables_.folder() + "/hps.json");
+  ASSERT_GT(server, 0);
+  for (int i = 0; i < 40; ++i) Commit(&random);
+  FollowingTables second;
+  second.config()["deployment"] = tables_.deployment();
+  second.config()["updates"]["url"] = tables_.stream();
+  second.config().erase("rocksdb");
+  for (auto& [name, table] : second.config()["tables"].items()) {
+    table["generation"] = generations_[name];
+  }
+  second.Open();
+  for (int i = 0; i < 40; ++i) Commit(&random);
+  second.WaitUntil("movies", last_);
+  second.WaitUntil("users", last_);
+  for (const char* name : {"movies", "users"}) {
+    for (Key key = 0; key < kKeys; ++key) {
+      const auto row = now_.find({name, key});
+      ASSERT_EQ(second.Value(name, key), row == now_.end() ? 0 : row->second) << name << " " << key;
+    }
+  }
+  second.Close();
+  // The other one came as far, for itself.
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  kill(server, SIGKILL);
+  ASSERT_EQ(waitpid(server, nullptr, 0), server);
+  tables_.Open();
+  tables_.WaitUntil("movies", last_);
+  tables_.WaitUntil("users", last_);
+  ExpectRowsOf(now_, "in the other process");
+}
+
+}  // namespace
+}  // namespace tf_hps

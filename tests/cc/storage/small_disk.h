@@ -1,0 +1,30 @@
+#ifndef TF_HPS_TESTS_CC_STORAGE_SMALL_DISK_H_
+#define TF_HPS_TESTS_CC_STORAGE_SMALL_DISK_H_
+
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <string>
+
+namespace tf_hps {
+
+// A file system of 300 MB for this process alone; false where nobody may mount one.
+inline bool MountSmallDisk(const std::string& path) {
+  const bool namespaced =
+      geteuid() == 0 ? unshare(CLONE_NEWNS) == 0 : unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0;
+  return namespaced && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+         mount("tmpfs", path.c_str(), "tmpfs", 0, "size=300m") == 0;
+}
+
+inline void FillDisk(const std::string& path) {
+  std::ofstream file(path, std::ios::binary);
+  const std::string block(1 << 16, 'x');
+  while (file.write(block.data(), block.size()).flush()) {
+  }
+}
+
+}  // namespace tf_hps
+
+#endif  // TF_HPS_TESTS_CC_STORAGE_SMALL_DISK_H_
