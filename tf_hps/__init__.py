@@ -11,6 +11,7 @@ from tf_hps._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from tf_hps.config import Config as Config
+    from tf_hps.config import GpuCacheConfig as GpuCacheConfig
     from tf_hps.config import MemoryConfig as MemoryConfig
     from tf_hps.config import RedisConfig as RedisConfig
     from tf_hps.config import RocksdbConfig as RocksdbConfig
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _ATTRIBUTES = {
     "Config": "tf_hps.config",
+    "GpuCacheConfig": "tf_hps.config",
     "MemoryConfig": "tf_hps.config",
     "RedisConfig": "tf_hps.config",
     "RocksdbConfig": "tf_hps.config",

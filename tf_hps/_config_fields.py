@@ -98,6 +98,13 @@ def _redis_url(value: Any) -> str | None:
     return value if all(re.match("rediss?://[^/]", url) for url in urls) else None
 
 
+def _rate(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return None
+    return float(value) if 0 <= float(value) <= 1 else None
+
+
+rate = Check("a number from 0 to 1", _rate)
 flag = Check("True or False", lambda value: value if isinstance(value, bool) else None)
 path = Check("a path", _path)
 name = Check("made of [A-Za-z0-9_.-] with / inside", _matching(_NAME))

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from tf_hps import _config_fields as fields
 from tf_hps import _config_json
+from tf_hps.gpu_cache_config import GpuCacheConfig as GpuCacheConfig
 from tf_hps.updates_config import UpdatesConfig as UpdatesConfig
 
 _SCHEME = "://"
@@ -127,8 +128,14 @@ class RocksdbConfig:
 
 
 _SECTIONS: dict[
-    str, type[MemoryConfig] | type[RedisConfig] | type[RocksdbConfig] | type[UpdatesConfig]
+    str,
+    type[GpuCacheConfig]
+    | type[MemoryConfig]
+    | type[RedisConfig]
+    | type[RocksdbConfig]
+    | type[UpdatesConfig],
 ] = {
+    "gpu_cache": GpuCacheConfig,
     "memory": MemoryConfig,
     "redis": RedisConfig,
     "rocksdb": RocksdbConfig,
@@ -155,6 +162,7 @@ class TableConfig:
         memory: Options of the memory tier that differ for this table; False: the table does without.
         redis: The same for the Redis tier.
         rocksdb: The same for the RocksDB tier.
+        gpu_cache: Options of the GPUs' caches that differ for this table.
         updates: False: the table does not follow the deployment's stream.
 
     Example:
@@ -171,6 +179,7 @@ class TableConfig:
     memory: MemoryConfig | Literal[False] | None = None
     redis: RedisConfig | Literal[False] | None = None
     rocksdb: RocksdbConfig | Literal[False] | None = None
+    gpu_cache: GpuCacheConfig | Literal[False] | None = None
     updates: Literal[False] | None = None
 
     def __post_init__(self) -> None:
@@ -204,6 +213,7 @@ class Config:
         rocksdb: The tier on this machine's disk. None: there is none.
         updates: The stream that the tables follow. None: there is none.
         tables: The tables by name.
+        gpu_cache: What each GPU keeps of a table. None: the defaults.
         folder: Where relative paths start. Default: the working directory. Not written.
 
     Example:
@@ -223,6 +233,7 @@ class Config:
     rocksdb: RocksdbConfig | None = None
     updates: UpdatesConfig | None = None
     tables: Mapping[str, TableConfig] = dataclasses.field(default_factory=dict)
+    gpu_cache: GpuCacheConfig | None = None
     folder: str | None = dataclasses.field(default=None, repr=False, compare=False, kw_only=True)
     _file: str | None = dataclasses.field(default=None, init=False, repr=False, compare=False)
 

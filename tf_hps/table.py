@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tf_hps import _library, ops
+from tf_hps import _library, _placement, ops
 from tf_hps.config import Config
 from tf_hps.store import owners
 
@@ -46,10 +46,17 @@ class Table(tf.saved_model.experimental.TrackableResource):
         name: The table's name in the configuration.
         config: A `Config`, or the path of an `hps.json`.
         dtype: What lookups return: "float32" (the default), "float16" or "bfloat16".
+        device: Where lookups run, as `"/GPU:1"`. Default: the enclosing `tf.device`; else the first GPU, if
+            there is one and tf_hps was built with CUDA; else the CPU. One handle serves one device: for two
+            GPUs make two, they share the rows on the host.
     """
 
     def __init__(
-        self, name: str, config: Config | str | os.PathLike[str], dtype: str | tf.DType = "float32"
+        self,
+        name: str,
+        config: Config | str | os.PathLike[str],
+        dtype: str | tf.DType = "float32",
+        device: str | None = None,
     ) -> None:
         self._dtype = tf.as_dtype(dtype)
         if self._dtype.name not in _DTYPES:
@@ -68,7 +75,9 @@ class Table(tf.saved_model.experimental.TrackableResource):
             # Tracked as an Asset: a plain path would be exported with this machine's folder in it.
             # SavedModels write an asset of one path once, however many tables name it.
             self._asset = self._track_trackable(tf.saved_model.Asset(self._config_path), "config")
-            initializer = self._initialize()
+            # The handle is made here, on the device; an export names none.
+            with _placement.table_device(device):
+                initializer = self._initialize()
             if not tf.executing_eagerly():
                 tf.compat.v1.add_to_collection(
                     tf.compat.v1.GraphKeys.TABLE_INITIALIZERS, initializer
@@ -186,6 +195,11 @@ class Table(tf.saved_model.experimental.TrackableResource):
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
         """All rows as stored: keys [n] and bytes [n, row_bytes], see docs/formats.md."""
         return self._table.scan(batch_size=batch_size)
+
+    def refresh(self) -> None:
+        """Reads the rows that memory and GPUs hold from the lowest tier again, for a store that was changed
+        from outside. Lookups and updates go on meanwhile."""
+        self._table.refresh()
 
     def wait_for_preload(self) -> None:
         """Waits until memory is filled from the store; lookups need not wait for it."""

@@ -177,6 +177,10 @@ class Table {
     return Keys(static_cast<ssize_t>(found), keys.data());
   }
 
+  void Refresh() const {
+    Run([&] { return tf_hps_table_refresh(table_.get()); });
+  }
+
   py::object Inspect(int64_t key) const {
     char* json = nullptr;
     Run([&] { return tf_hps_table_inspect(table_.get(), key, &json); });
@@ -307,6 +311,7 @@ PYBIND11_MODULE(_core, m) {
            "batch_size"_a = 65536)
       .def("stats", &Table::Stats)
       .def("hot_keys", &Table::HotKeys, "n"_a)
+      .def("refresh", &Table::Refresh)
       .def("inspect", &Table::Inspect, "key"_a)
       .def("wait_for_preload", &Table::WaitForPreload)
       .def("wait_until", &Table::WaitUntil, "position"_a, "timeout"_a)

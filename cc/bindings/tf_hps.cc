@@ -171,6 +171,10 @@ char* tf_hps_table_hot_keys(tf_hps_table* table, size_t n, int64_t* keys, size_t
   });
 }
 
+char* tf_hps_table_refresh(tf_hps_table* table) {
+  return Run([&] { return table->table->table().Refresh(); });
+}
+
 char* tf_hps_table_wait_for_preload(tf_hps_table* table) {
   return Run([&] { return table->table->table().WaitForPreload(); });
 }

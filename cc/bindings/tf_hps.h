@@ -37,6 +37,8 @@ TF_HPS_API char* tf_hps_table_erase(tf_hps_table* table, const int64_t* keys, si
 TF_HPS_API char* tf_hps_table_stats(tf_hps_table* table, char** json);
 // Up to n keys that are asked for most, the hottest first; *found says how many.
 TF_HPS_API char* tf_hps_table_hot_keys(tf_hps_table* table, size_t n, int64_t* keys, size_t* found);
+// Reads again what memory and devices hold of a store that was changed from outside.
+TF_HPS_API char* tf_hps_table_refresh(tf_hps_table* table);
 // {"table", "key", "generation", "tiers": [{"kind", "state", "row"}]}, and for a table that follows
 // a stream "position" and "time_us" of the last commit it has.
 TF_HPS_API char* tf_hps_table_inspect(const tf_hps_table* table, int64_t key, char** json);

@@ -66,6 +66,11 @@ absl::StatusOr<std::unique_ptr<EmbeddingCache>> CudaCache::Create(const CacheOpt
                                                                   CacheStream stream) {
   if (absl::Status status = CheckOptions(options); !status.ok()) return status;
   if (absl::Status status = CheckDriver(); !status.ok()) return status;
+  if (options.device >= 0) {
+    absl::Status status =
+        CudaStatus(cudaSetDevice(options.device), absl::StrCat("use device ", options.device));
+    if (!status.ok()) return status;
+  }
   std::unique_ptr<CudaCache> cache(new CudaCache(options, memory));
   absl::Status status = cache->Allocate(options, static_cast<cudaStream_t>(stream));
   if (!status.ok()) return status;
@@ -84,7 +89,7 @@ absl::Status CudaCache::Allocate(const CacheOptions& options, cudaStream_t strea
         absl::StrCat("the cache of table \"", table_, "\": capacity_bytes is at least ", set_bytes,
                      ", one set of ", kCacheWays, " rows. Received: ", options.capacity_bytes));
   }
-  constexpr uint64_t kCounterBytes = 256;
+  constexpr uint64_t kCounterBytes = 256 + kProgresses * sizeof(CacheProgress);
   if (ref_.sets > (std::numeric_limits<int64_t>::max() - kCounterBytes) / set_bytes) {
     return absl::InvalidArgumentError(absl::StrCat(
         "the cache of table \"", table_, "\": ", options.capacity_rows, " rows are too many"));
@@ -97,16 +102,17 @@ absl::Status CudaCache::Allocate(const CacheOptions& options, cudaStream_t strea
         ref_.sets * kCacheWays, " rows; free: ", memory_->FreeBytes()));
   }
   ref_.counters = reinterpret_cast<CacheWord*>(slab);
+  progress_ = reinterpret_cast<CacheProgress*>(slab + 256);
   ref_.lines = reinterpret_cast<CacheWord*>(slab + kCounterBytes);
   ref_.rows = reinterpret_cast<unsigned char*>(slab + kCounterBytes + ref_.sets * line_bytes);
   absl::Status status = CudaStatus(
       cudaMemsetAsync(slab, 0, kCounterBytes + ref_.sets * line_bytes, stream), "clear a cache");
-  int device = 0;
   int processors = 1;
-  if (status.ok()) status = CudaStatus(cudaGetDevice(&device), "name the device");
+  if (status.ok()) status = CudaStatus(cudaGetDevice(&device_), "name the device");
   if (status.ok()) {
-    status = CudaStatus(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device),
-                        "count the device's processors");
+    status =
+        CudaStatus(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device_),
+                   "count the device's processors");
   }
   // Blocks that are resident at once, twice: the rest of a batch is a loop.
   max_blocks_ = static_cast<unsigned>(processors) * 16;
@@ -116,10 +122,74 @@ absl::Status CudaCache::Allocate(const CacheOptions& options, cudaStream_t strea
 
 // Memory goes back in the order of the home stream, so everything else must be over.
 CudaCache::~CudaCache() {
+  (void)UseDevice();
   MutexLock lock(&mutex_);
   order_.WaitForAll();
   for (void* part : device_parts_) memory_->Free(part, home_);
   if (ref_.counters != nullptr) memory_->Free(ref_.counters, home_);
+}
+
+absl::Status CudaCache::UseDevice() const {
+  int device = -1;
+  if (cudaGetDevice(&device) == cudaSuccess && device == device_) return absl::OkStatus();
+  return CudaStatus(cudaSetDevice(device_), absl::StrCat("use device ", device_));
+}
+
+absl::Status CudaCache::CheckKeys(const void* keys, size_t n) const {
+  if (absl::Status status = UseDevice(); !status.ok() || n == 0) return status;
+  cudaPointerAttributes of_keys = {};
+  if (absl::Status status = CudaStatus(cudaPointerGetAttributes(&of_keys, keys),
+                                       "find out where a lookup's keys are");
+      !status.ok()) {
+    return status;
+  }
+  if (of_keys.type == cudaMemoryTypeUnregistered) {
+    return absl::InvalidArgumentError(absl::StrCat("the cache of table \"", table_, "\" is on GPU ",
+                                                   device_,
+                                                   ". Received: keys in the host's memory"));
+  }
+  if (of_keys.type == cudaMemoryTypeDevice && of_keys.device != device_) {
+    return absl::InvalidArgumentError(absl::StrCat("the cache of table \"", table_, "\" is on GPU ",
+                                                   device_, ". Received: keys on GPU ",
+                                                   of_keys.device));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CudaCache::SendBytes(absl::Span<const uint8_t> bytes, void* to, cudaStream_t stream) {
+  absl::StatusOr<std::unique_ptr<CudaStaging>> staging = staging_.Take(bytes.size());
+  if (!staging.ok()) return staging.status();
+  std::copy(bytes.begin(), bytes.end(), (*staging)->memory());
+  absl::Status status = CudaStatus(
+      cudaMemcpyAsync(to, (*staging)->memory(), bytes.size(), cudaMemcpyHostToDevice, stream),
+      "copy to the device");
+  if (status.ok()) status = (*staging)->Record(stream);
+  staging_.GiveBack(*std::move(staging));
+  return status;
+}
+
+absl::Status CudaCache::Send(absl::Span<const uint8_t> bytes, void* to, CacheStream stream) {
+  if (absl::Status status = UseDevice(); !status.ok()) return status;
+  return SendBytes(bytes, to, static_cast<cudaStream_t>(stream));
+}
+
+absl::StatusOr<const void*> CudaCache::Keep(absl::Span<const uint8_t> bytes,
+                                            CacheStream cache_stream) {
+  const auto stream = static_cast<cudaStream_t>(cache_stream);
+  if (absl::Status status = UseDevice(); !status.ok()) return status;
+  MutexLock lock(&mutex_);
+  if (absl::Status status = order_.BeforeWrite(stream); !status.ok()) return status;
+  void* const kept = memory_->Allocate(bytes.size(), stream);
+  if (kept == nullptr) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the cache of table \"", table_, "\" needs ", bytes.size(),
+                     " bytes of device memory for a row; free: ", memory_->FreeBytes()));
+  }
+  device_parts_.push_back(kept);
+  absl::Status status = SendBytes(bytes, kept, stream);
+  if (status.ok()) status = order_.AfterWrite(stream);
+  if (!status.ok()) return status;
+  return static_cast<const void*>(kept);
 }
 
 absl::StatusOr<CacheOutput> CudaCache::OutputOf(const CacheRows& out) const {
@@ -169,7 +239,8 @@ absl::StatusOr<std::vector<Key>> CudaCache::ResidentKeys(size_t slice, size_t sl
   if (lines.empty()) return std::vector<Key>();
   {
     MutexLock lock(&mutex_);
-    absl::Status status = order_.BeforeRead(static_cast<cudaStream_t>(stream));
+    absl::Status status = UseDevice();
+    if (status.ok()) status = order_.BeforeRead(static_cast<cudaStream_t>(stream));
     if (status.ok()) {
       status = CopyToHost(ref_.lines + first * kCacheLineWords, lines.data(),
                           lines.size() * sizeof(CacheWord), static_cast<cudaStream_t>(stream));
@@ -190,7 +261,8 @@ absl::StatusOr<CacheStats> CudaCache::Stats(CacheStream stream) {
   CacheWord counters[kCacheCounters] = {};
   {
     MutexLock lock(&mutex_);
-    absl::Status status = order_.BeforeRead(static_cast<cudaStream_t>(stream));
+    absl::Status status = UseDevice();
+    if (status.ok()) status = order_.BeforeRead(static_cast<cudaStream_t>(stream));
     if (status.ok()) {
       status =
           CopyToHost(ref_.counters, counters, sizeof(counters), static_cast<cudaStream_t>(stream));

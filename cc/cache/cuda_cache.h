@@ -28,16 +28,24 @@ class CudaCache : public EmbeddingCache {
                                                        CacheStream stream) override;
   absl::Status CombineRows(const float* rows, const CacheBatch& batch, const CacheBags& bags,
                            CacheStream stream) override;
+  absl::StatusOr<std::unique_ptr<CacheLookup>> PrepareKeys(const CacheIds& ids, Key* keys,
+                                                           CacheStream stream) override;
   absl::Status Fill(const CacheFill& fill, DeviceMemory* memory, CacheStream stream) override;
   absl::Status Update(absl::Span<const Key> keys, const RowsView& rows, DeviceMemory* memory,
                       CacheStream stream) override;
-  absl::Status Erase(absl::Span<const Key> keys, DeviceMemory* memory, CacheStream stream) override;
+  absl::Status Erase(absl::Span<const Key> keys, std::vector<Key>* taken, DeviceMemory* memory,
+                     CacheStream stream) override;
+  absl::Status Send(absl::Span<const uint8_t> bytes, void* to, CacheStream stream) override;
+  absl::StatusOr<const void*> Keep(absl::Span<const uint8_t> bytes, CacheStream stream) override;
   absl::StatusOr<std::vector<Key>> ResidentKeys(size_t slice, size_t slices,
                                                 CacheStream stream) override;
   absl::StatusOr<CacheStats> Stats(CacheStream stream) override;
 
  private:
-  class PendingLookup;
+  class PendingLookup;  // cuda_pending_lookup.h
+
+  // Lookups under way that need no device memory of their own.
+  static constexpr size_t kProgresses = 256;
 
   CudaCache(const CacheOptions& options, DeviceMemory* memory);
   absl::Status Allocate(const CacheOptions& options, cudaStream_t stream);
@@ -48,8 +56,13 @@ class CudaCache : public EmbeddingCache {
   absl::Status Launched(cudaError_t error, absl::string_view what, PendingLookup* lookup,
                         cudaStream_t stream);
   // Replaces the rows of keys that are resident, or erases them where rows is null.
-  absl::Status Write(absl::Span<const Key> keys, const RowsView* rows, DeviceMemory* memory,
-                     cudaStream_t stream);
+  absl::Status Write(absl::Span<const Key> keys, const RowsView* rows, std::vector<Key>* taken,
+                     DeviceMemory* memory, cudaStream_t stream);
+  // Makes the cache's device the thread's current one.
+  absl::Status UseDevice() const;
+  // InvalidArgument where the device cannot read the keys.
+  absl::Status CheckKeys(const void* keys, size_t n) const;
+  absl::Status SendBytes(absl::Span<const uint8_t> bytes, void* to, cudaStream_t stream);
   absl::Status CopyToHost(const void* from, void* to, size_t bytes, cudaStream_t stream);
 
   // Constant after Create.
@@ -59,6 +72,8 @@ class CudaCache : public EmbeddingCache {
   CacheRef ref_ = {};
   size_t bytes_ = 0;
   unsigned max_blocks_ = 1;
+  int device_ = 0;
+  CacheProgress* progress_ = nullptr;  // kProgresses of them, for lookups under way
   cudaStream_t home_ = nullptr;
 
   // Synchronizes itself.
@@ -70,6 +85,7 @@ class CudaCache : public EmbeddingCache {
   Mutex mutex_;
   CudaStreamOrder order_ ABSL_GUARDED_BY(mutex_);
   std::vector<void*> device_parts_ ABSL_GUARDED_BY(mutex_);
+  size_t progresses_taken_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace tf_hps

@@ -1,55 +1,28 @@
 // Reading calls of the CUDA cache.
-#include <cstring>
 #include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "cc/cache/cuda_cache.h"
+#include "cc/cache/cuda_pending_lookup.h"
 #include "cc/cache/cuda_status.h"
 
 namespace tf_hps {
+namespace {
 
-// Its staging holds the count, the keys and the positions of the misses, in this order.
-class CudaCache::PendingLookup : public CacheLookup {
+// Pinned memory may be taken and events asked while a stream is captured: neither is part of it.
+class RelaxedCapture {
  public:
-  PendingLookup(CudaCache* cache, std::unique_ptr<CudaStaging> staging, size_t n, bool captured)
-      : cache_(cache), staging_(std::move(staging)), n_(n), captured_(captured) {
-    std::memset(staging_->memory(), 0, sizeof(uint32_t));
-  }
-  ~PendingLookup() override { cache_->staging_.GiveBack(std::move(staging_)); }
-
-  static size_t Bytes(size_t n) { return kHead + n * (sizeof(Key) + sizeof(uint32_t)); }
-
-  CacheMissList list() const {
-    char* const memory = staging_->memory();
-    return {reinterpret_cast<Key*>(memory + kHead),
-            reinterpret_cast<uint32_t*>(memory + kHead + n_ * sizeof(Key)),
-            reinterpret_cast<uint32_t*>(memory)};
-  }
-  CacheProgress* progress() const { return static_cast<CacheProgress*>(staging_->device_part); }
-  absl::Status Record(cudaStream_t stream) {
-    return captured_ ? absl::OkStatus() : staging_->Record(stream);
-  }
-
-  absl::Status Wait() override {
-    if (captured_ || waited_) return absl::OkStatus();
-    waited_ = true;
-    cache_->host_waits_.fetch_add(1);
-    return staging_->Wait();
-  }
-  absl::Span<const Key> keys() const override { return {list().keys, *list().count}; }
-  absl::Span<const uint32_t> positions() const override {
-    return {list().positions, *list().count};
-  }
+  RelaxedCapture() { (void)cudaThreadExchangeStreamCaptureMode(&mode_); }
+  ~RelaxedCapture() { (void)cudaThreadExchangeStreamCaptureMode(&mode_); }
+  RelaxedCapture(const RelaxedCapture&) = delete;
+  RelaxedCapture& operator=(const RelaxedCapture&) = delete;
 
  private:
-  static constexpr size_t kHead = 64;
-  CudaCache* const cache_;
-  std::unique_ptr<CudaStaging> staging_;
-  const size_t n_;
-  const bool captured_;
-  bool waited_ = false;
+  cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
 };
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<CudaCache::PendingLookup>> CudaCache::NewLookup(
     size_t n, cudaStream_t stream) {
@@ -60,9 +33,18 @@ absl::StatusOr<std::unique_ptr<CudaCache::PendingLookup>> CudaCache::NewLookup(
   if (absl::Status status = order_.BeforeRead(stream); !status.ok()) return status;
   absl::StatusOr<bool> captured = IsCapturing(stream);
   if (!captured.ok()) return captured.status();
+  const RelaxedCapture relaxed;
   absl::StatusOr<std::unique_ptr<CudaStaging>> staging = staging_.Take(PendingLookup::Bytes(n));
   if (!staging.ok()) return staging.status();
+  if ((*staging)->device_part == nullptr && progresses_taken_ < kProgresses) {
+    (*staging)->device_part = progress_ + progresses_taken_++;
+  }
   if ((*staging)->device_part == nullptr) {
+    if (*captured) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the cache of table \"", table_, "\" has ", kProgresses,
+          " lookups under way, and one that is captured may not allocate memory for another"));
+    }
     void* const part = memory_->Allocate(sizeof(CacheProgress), stream);
     if (part == nullptr) {
       return absl::ResourceExhaustedError(
@@ -89,6 +71,7 @@ absl::Status CudaCache::Launched(cudaError_t error, absl::string_view what, Pend
 absl::StatusOr<std::unique_ptr<CacheLookup>> CudaCache::Lookup(const CacheBatch& batch,
                                                                CacheStream cache_stream) {
   const auto stream = static_cast<cudaStream_t>(cache_stream);
+  if (absl::Status status = CheckKeys(batch.keys, batch.n); !status.ok()) return status;
   absl::StatusOr<CacheOutput> out = OutputOf(batch.out);
   if (!out.ok()) return out.status();
   MutexLock lock(&mutex_);
@@ -130,6 +113,7 @@ absl::StatusOr<std::unique_ptr<CacheLookup>> CudaCache::Combine(const CacheBatch
                                                                 const CacheBags& bags,
                                                                 CacheStream cache_stream) {
   const auto stream = static_cast<cudaStream_t>(cache_stream);
+  if (absl::Status status = CheckKeys(batch.keys, batch.n); !status.ok()) return status;
   absl::StatusOr<CacheOutput> out = OutputOf(batch.out);
   if (!out.ok()) return out.status();
   MutexLock lock(&mutex_);
@@ -146,12 +130,41 @@ absl::StatusOr<std::unique_ptr<CacheLookup>> CudaCache::Combine(const CacheBatch
   return *std::move(lookup);
 }
 
+absl::StatusOr<std::unique_ptr<CacheLookup>> CudaCache::PrepareKeys(const CacheIds& ids, Key* keys,
+                                                                    CacheStream cache_stream) {
+  const auto stream = static_cast<cudaStream_t>(cache_stream);
+  if (absl::Status status = CheckKeys(ids.ids, ids.n); !status.ok()) return status;
+  CacheIdsArgs args = {};
+  args.ids = ids.ids;
+  args.narrow = ids.narrow;
+  args.n = static_cast<uint32_t>(ids.n);
+  args.vocabulary_size = ids.vocabulary_size;
+  args.wraps_negatives = ids.wraps_negatives;
+  args.keys = keys;
+  std::unique_ptr<PendingLookup> bad;
+  MutexLock lock(&mutex_);
+  if (ids.vocabulary_size != 0) {
+    absl::StatusOr<std::unique_ptr<PendingLookup>> list = NewLookup(ids.n, stream);
+    if (!list.ok()) return list.status();
+    bad = *std::move(list);
+    args.bad = bad->list();
+    args.progress = bad->progress();
+  }
+  if (ids.n == 0) return bad;
+  absl::Status status = CudaStatus(LaunchPrepareKeys(ref_, args, max_blocks_, stream),
+                                   "start the kernel that reads ids");
+  if (status.ok() && bad != nullptr) status = bad->Record(stream);
+  if (!status.ok()) return status;
+  return bad;
+}
+
 // Asks no key, so it needs no order.
 absl::Status CudaCache::CombineRows(const float* rows, const CacheBatch& batch,
                                     const CacheBags& bags, CacheStream stream) {
   absl::StatusOr<CacheOutput> out = OutputOf(batch.out);
   if (!out.ok()) return out.status();
   if (bags.bags == 0) return absl::OkStatus();
+  if (absl::Status status = UseDevice(); !status.ok()) return status;
   CacheCombineArgs args = CombineArgs(batch, bags, *out);
   args.rows = rows;
   return CudaStatus(LaunchCombine(ref_, args, max_blocks_, static_cast<cudaStream_t>(stream)),

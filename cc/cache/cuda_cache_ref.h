@@ -81,6 +81,25 @@ struct CacheLookupArgs {
   CacheProgress* progress;
 };
 
+// An id of a vocabulary as a key; without one (size 0) they are the same.
+constexpr int64_t KeyOfId(int64_t id, int64_t vocabulary_size, bool wraps_negatives) {
+  return wraps_negatives && id < 0 && id >= -vocabulary_size ? id + vocabulary_size : id;
+}
+constexpr bool IsInRange(int64_t key, int64_t vocabulary_size) {
+  return vocabulary_size == 0 || (key >= 0 && key < vocabulary_size);
+}
+
+struct CacheIdsArgs {
+  const void* ids;
+  bool narrow;
+  uint32_t n;
+  int64_t vocabulary_size;
+  bool wraps_negatives;
+  int64_t* keys;
+  CacheMissList bad;        // ids out of range
+  CacheProgress* progress;  // null: nobody asks
+};
+
 // What a fill carries, in device memory; rows in the table's format, row_stride apart.
 struct CacheFillArgs {
   static constexpr uint8_t kKeepRow = 1;     // into the cache
@@ -100,6 +119,9 @@ struct CacheUpdateArgs {
   const int64_t* keys;        // each once
   const unsigned char* rows;  // row_stride apart; null: the keys are erased
   uint32_t n;
+  // Where erased keys that were resident go, positions aside; progress null: nowhere.
+  CacheMissList taken;
+  CacheProgress* progress;
 };
 
 struct CacheCombineArgs {

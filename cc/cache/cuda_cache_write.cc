@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cc/cache/cuda_cache.h"
+#include "cc/cache/cuda_pending_lookup.h"
 #include "cc/cache/cuda_status.h"
 #include "cc/cache/cuda_transfer.h"
 
@@ -15,7 +16,9 @@ absl::Status CudaCache::Fill(const CacheFill& fill, DeviceMemory* memory,
   const auto stream = static_cast<cudaStream_t>(cache_stream);
   const size_t misses = fill.out == nullptr ? 0 : fill.positions.size();
   const size_t n = fill.keys.size();
-  if (misses == 0 && (n == 0 || fill.stamps == nullptr)) return absl::OkStatus();
+  const bool keeps = fill.stamps != nullptr || fill.inside_update;
+  if (misses == 0 && (n == 0 || !keeps)) return absl::OkStatus();
+  if (absl::Status status = UseDevice(); !status.ok()) return status;
   CacheFillArgs args = {};
   if (misses != 0) {
     absl::StatusOr<CacheOutput> out = OutputOf(*fill.out);
@@ -59,14 +62,15 @@ absl::Status CudaCache::Fill(const CacheFill& fill, DeviceMemory* memory,
   for (size_t i = 0; i < n; ++i) {
     uint8_t* const to = transfer.host<uint8_t>(keep) + i;
     *to = found(i) ? CacheFillArgs::kKeepRow : CacheFillArgs::kKeepAbsent;
-    if (fill.stamps == nullptr) {
+    if (!keeps) {
       *to = 0;
-    } else if (fill.stamps->Moved(i, fill.keys[i])) {
+    } else if (!fill.inside_update && fill.stamps->Moved(i, fill.keys[i])) {
       *to = 0;
       refused_.fetch_add(1);
     }
     any = any || *to != 0;
   }
+  if (misses == 0 && !any) return absl::OkStatus();
   if (absl::Status status = transfer.Send(); !status.ok()) return status;
   if (misses != 0) {
     absl::Status status = CudaStatus(LaunchWriteMisses(ref_, args, max_blocks_, stream),
@@ -82,7 +86,8 @@ absl::Status CudaCache::Fill(const CacheFill& fill, DeviceMemory* memory,
 }
 
 absl::Status CudaCache::Write(absl::Span<const Key> all_keys, const RowsView* all_rows,
-                              DeviceMemory* memory, cudaStream_t stream) {
+                              std::vector<Key>* taken, DeviceMemory* memory, cudaStream_t stream) {
+  if (absl::Status status = UseDevice(); !status.ok()) return status;
   // Each key once, with its last row: two tiles with one key would write over each other.
   std::unordered_map<Key, size_t> last;
   for (size_t i = 0; i < all_keys.size(); ++i) last[all_keys[i]] = i;
@@ -106,13 +111,28 @@ absl::Status CudaCache::Write(absl::Span<const Key> all_keys, const RowsView* al
   args.keys = transfer.device<Key>(keys);
   args.rows = all_rows == nullptr ? nullptr : transfer.device<uint8_t>(rows);
   args.n = static_cast<uint32_t>(n);
-  MutexLock lock(&mutex_);
-  if (absl::Status status = transfer.Send(); !status.ok()) return status;
-  absl::Status status = order_.BeforeWrite(stream);
-  if (status.ok()) {
-    status = CudaStatus(LaunchUpdate(ref_, args, max_blocks_, stream), "start the update kernel");
+  std::unique_ptr<PendingLookup> were_resident;
+  {
+    MutexLock lock(&mutex_);
+    absl::Status status = order_.BeforeWrite(stream);
+    if (status.ok()) status = transfer.Send();
+    if (status.ok() && taken != nullptr) {
+      absl::StatusOr<std::unique_ptr<PendingLookup>> list = NewLookup(n, stream);
+      if (!list.ok()) return list.status();
+      were_resident = *std::move(list);
+      args.taken = were_resident->list();
+      args.progress = were_resident->progress();
+    }
+    if (status.ok()) {
+      status = CudaStatus(LaunchUpdate(ref_, args, max_blocks_, stream), "start the update kernel");
+    }
+    if (status.ok() && taken != nullptr) status = were_resident->Record(stream);
+    if (status.ok()) status = order_.AfterWrite(stream);
+    if (!status.ok() || taken == nullptr) return status;
   }
-  return status.ok() ? order_.AfterWrite(stream) : status;
+  if (absl::Status status = were_resident->Wait(); !status.ok()) return status;
+  taken->insert(taken->end(), were_resident->keys().begin(), were_resident->keys().end());
+  return absl::OkStatus();
 }
 
 absl::Status CudaCache::Update(absl::Span<const Key> keys, const RowsView& rows,
@@ -122,12 +142,12 @@ absl::Status CudaCache::Update(absl::Span<const Key> keys, const RowsView& rows,
                                                    "\": a row has ", rows.row_bytes(),
                                                    " bytes, the table stores ", row_bytes_));
   }
-  return Write(keys, &rows, memory, static_cast<cudaStream_t>(stream));
+  return Write(keys, &rows, nullptr, memory, static_cast<cudaStream_t>(stream));
 }
 
-absl::Status CudaCache::Erase(absl::Span<const Key> keys, DeviceMemory* memory,
-                              CacheStream stream) {
-  return Write(keys, nullptr, memory, static_cast<cudaStream_t>(stream));
+absl::Status CudaCache::Erase(absl::Span<const Key> keys, std::vector<Key>* taken,
+                              DeviceMemory* memory, CacheStream stream) {
+  return Write(keys, nullptr, taken, memory, static_cast<cudaStream_t>(stream));
 }
 
 }  // namespace tf_hps

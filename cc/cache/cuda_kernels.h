@@ -8,6 +8,8 @@
 namespace tf_hps {
 
 // Each queues one kernel on the stream and returns; nothing waits. At most max_blocks blocks.
+cudaError_t LaunchPrepareKeys(const CacheRef& cache, const CacheIdsArgs& args, unsigned max_blocks,
+                              cudaStream_t stream);
 cudaError_t LaunchLookup(const CacheRef& cache, const CacheLookupArgs& args, unsigned max_blocks,
                          cudaStream_t stream);
 // The misses' rows into the output.

@@ -37,7 +37,13 @@ struct CacheOptions {
   int64_t capacity_rows = 0;
   int64_t capacity_bytes = 0;
   CachePolicy policy = CachePolicy::kLfu;
+  int device = -1;  // CUDA's number; -1: the current one
 };
+
+// Of device memory, for a stored row of so many bytes and its share of a line of keys.
+inline size_t CacheBytesPerRow(size_t row_bytes) {
+  return (row_bytes + 15) / 16 * 16 + kCacheLineWords * sizeof(CacheWord) / kCacheWays + 1;
+}
 
 // Rows in the cache's memory, decoded: position p has embedding_dim elements from p on.
 struct CacheRows {
@@ -53,6 +59,15 @@ struct CacheBatch {
   CacheRows out;
   // Positions without a row get the default row at once; a Fill may write them later all the same.
   bool misses_get_default = false;
+};
+
+// A batch's ids as they come, in the cache's memory, when they are no keys yet.
+struct CacheIds {
+  const void* ids = nullptr;
+  bool narrow = false;  // int32, else int64
+  size_t n = 0;
+  int64_t vocabulary_size = 0;   // 0: every id is in range
+  bool wraps_negatives = false;  // -1 is the last of the vocabulary
 };
 
 struct CacheBags {
@@ -74,6 +89,7 @@ class CacheLookup {
   // In no order; a key as often as it was asked for.
   virtual absl::Span<const Key> keys() const = 0;
   virtual absl::Span<const uint32_t> positions() const = 0;  // of keys()[i] in the batch
+  virtual bool IsCaptured() const = 0;
 };
 
 struct CacheFill {
@@ -87,6 +103,8 @@ struct CacheFill {
   absl::Span<const uint32_t> key_of_miss;
   // keys[i] is not kept where stamps->Moved(i). Null: nothing is kept.
   const StampsRead* stamps = nullptr;
+  // Keeps all, without stamps: the caller is inside the UpdateStamps::Update of these keys.
+  bool inside_update = false;
 };
 
 struct CacheStats {
@@ -123,14 +141,25 @@ class EmbeddingCache {
   virtual absl::Status CombineRows(const float* rows, const CacheBatch& batch,
                                    const CacheBags& bags, CacheStream stream) = 0;
 
+  // Writes ids as keys. The lookup it gives has the ids that are out of range in the place of
+  // misses; null where none can be.
+  virtual absl::StatusOr<std::unique_ptr<CacheLookup>> PrepareKeys(const CacheIds& ids, Key* keys,
+                                                                   CacheStream stream) = 0;
+
   // One transfer. The rows are read before it returns; work memory comes from `memory`.
   virtual absl::Status Fill(const CacheFill& fill, DeviceMemory* memory, CacheStream stream) = 0;
   // Replaces rows that are resident, marks of absence too; other keys are left alone. With equal
-  // keys the last one counts. Update and Erase come inside an UpdateStamps::Update.
+  // keys the last one counts. Update and Erase come inside an UpdateStamps::Update. With `taken`
+  // Erase waits, and appends the keys that were resident.
   virtual absl::Status Update(absl::Span<const Key> keys, const RowsView& rows,
                               DeviceMemory* memory, CacheStream stream) = 0;
-  virtual absl::Status Erase(absl::Span<const Key> keys, DeviceMemory* memory,
-                             CacheStream stream) = 0;
+  virtual absl::Status Erase(absl::Span<const Key> keys, std::vector<Key>* taken,
+                             DeviceMemory* memory, CacheStream stream) = 0;
+  // Copies bytes to the cache's memory; they are read before it returns.
+  virtual absl::Status Send(absl::Span<const uint8_t> bytes, void* to, CacheStream stream) = 0;
+  // A copy of `bytes` in the cache's memory, for default rows: as long as the cache lives, for work
+  // queued from now on.
+  virtual absl::StatusOr<const void*> Keep(absl::Span<const uint8_t> bytes, CacheStream stream) = 0;
 
   // Keys resident in part `slice` of `slices`, for a refresh bit by bit. Waits. A key may be seen
   // twice or not at all if a fill moved it between slices: Stats().moves tells.
@@ -143,7 +172,8 @@ class EmbeddingCache {
 // Holds nothing; its memory is the host's.
 std::unique_ptr<EmbeddingCache> NewNullCache(const CacheOptions& options);
 
-// On the current CUDA device, `memory` outlives it. ResourceExhausted names the memory asked for
+// A thread that calls it has the cache's device as its current one from then on. `memory` outlives
+// the cache. ResourceExhausted names the memory asked for
 // and free, FailedPrecondition the versions where the driver is older than the CUDA we were built
 // with.
 absl::StatusOr<std::unique_ptr<EmbeddingCache>> NewCudaCache(const CacheOptions& options,

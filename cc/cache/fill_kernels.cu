@@ -223,12 +223,16 @@ __global__ void __launch_bounds__(kBlockThreads) Update(CacheRef cache, CacheUpd
     if (args.rows == nullptr) {
       atomicAnd(StateOf(cache, place.set), ~(CacheWord{1} << place.way | absent_bit));
       Count(cache, was_absent ? kCacheAbsent : kCacheRows, -1);
+      if (args.progress == nullptr) continue;
+      const unsigned at = atomicAdd(&args.progress->missed, 1u);
+      __stcg(reinterpret_cast<long long*>(args.taken.keys) + at, static_cast<long long>(key));
     } else if (was_absent) {
       atomicAnd(StateOf(cache, place.set), ~absent_bit);
       Count(cache, kCacheAbsent, -1);
       Count(cache, kCacheRows, 1);
     }
   }
+  if (args.progress != nullptr) FinishLookup(args.taken, args.progress);
 }
 
 }  // namespace

@@ -1,8 +1,11 @@
+#include <algorithm>
 #include <cstring>
+#include <list>
 #include <numeric>
 #include <utility>
 
 #include "cc/cache/embedding_cache.h"
+#include "cc/common/mutex.h"
 
 namespace tf_hps {
 namespace {
@@ -16,9 +19,26 @@ class AllMissed : public CacheLookup {
   absl::Status Wait() override { return absl::OkStatus(); }
   absl::Span<const Key> keys() const override { return keys_; }
   absl::Span<const uint32_t> positions() const override { return positions_; }
+  bool IsCaptured() const override { return false; }
 
  private:
   absl::Span<const Key> keys_;
+  std::vector<uint32_t> positions_;
+};
+
+class IdsOutOfRange : public CacheLookup {
+ public:
+  void Add(Key id, size_t position) {
+    ids_.push_back(id);
+    positions_.push_back(static_cast<uint32_t>(position));
+  }
+  absl::Status Wait() override { return absl::OkStatus(); }
+  absl::Span<const Key> keys() const override { return ids_; }
+  absl::Span<const uint32_t> positions() const override { return positions_; }
+  bool IsCaptured() const override { return false; }
+
+ private:
+  std::vector<Key> ids_;
   std::vector<uint32_t> positions_;
 };
 
@@ -52,6 +72,19 @@ class NullCache : public EmbeddingCache {
     return absl::OkStatus();
   }
 
+  absl::StatusOr<std::unique_ptr<CacheLookup>> PrepareKeys(const CacheIds& ids, Key* keys,
+                                                           CacheStream) override {
+    auto bad = std::make_unique<IdsOutOfRange>();
+    for (size_t p = 0; p < ids.n; ++p) {
+      const int64_t id = ids.narrow ? static_cast<const int32_t*>(ids.ids)[p]
+                                    : static_cast<const int64_t*>(ids.ids)[p];
+      keys[p] = KeyOfId(id, ids.vocabulary_size, ids.wraps_negatives);
+      if (!IsInRange(keys[p], ids.vocabulary_size)) bad->Add(id, p);
+    }
+    if (ids.vocabulary_size == 0) return std::unique_ptr<CacheLookup>();
+    return bad;
+  }
+
   absl::Status Fill(const CacheFill& fill, DeviceMemory*, CacheStream) override {
     if (fill.out == nullptr) return absl::OkStatus();
     const RowSink sink = SinkOf(*fill.out);
@@ -69,8 +102,18 @@ class NullCache : public EmbeddingCache {
   absl::Status Update(absl::Span<const Key>, const RowsView&, DeviceMemory*, CacheStream) override {
     return absl::OkStatus();
   }
-  absl::Status Erase(absl::Span<const Key>, DeviceMemory*, CacheStream) override {
+  absl::Status Erase(absl::Span<const Key>, std::vector<Key>*, DeviceMemory*,
+                     CacheStream) override {
     return absl::OkStatus();
+  }
+  absl::Status Send(absl::Span<const uint8_t> bytes, void* to, CacheStream) override {
+    std::copy(bytes.begin(), bytes.end(), static_cast<uint8_t*>(to));
+    return absl::OkStatus();
+  }
+  absl::StatusOr<const void*> Keep(absl::Span<const uint8_t> bytes, CacheStream) override {
+    MutexLock lock(&mutex_);
+    kept_.emplace_back(bytes.begin(), bytes.end());
+    return static_cast<const void*>(kept_.back().data());
   }
   absl::StatusOr<std::vector<Key>> ResidentKeys(size_t, size_t, CacheStream) override {
     return std::vector<Key>();
@@ -90,6 +133,8 @@ class NullCache : public EmbeddingCache {
 
   const int64_t dim_;
   const RowFormat format_;
+  Mutex mutex_;
+  std::list<std::vector<uint8_t>> kept_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace

@@ -26,6 +26,10 @@ const char* CpuIsaName(CpuIsa isa);
 DecodeRow SelectDecodeRow(RowFormat format, ElementType out, CpuIsa isa);
 EncodeRow SelectEncodeRow(ElementType in, RowFormat format);
 
+// A DecodeRow whose embedding_dim is the stored row's bytes: copies them and writes a 1 behind
+// them. With a default row that ends in 0, a sink's rows say which of them were found.
+void CopyFoundRow(const uint8_t* row, uint8_t* out, int64_t row_bytes);
+
 // True when decoding is a plain copy of the row's bytes.
 bool IsPlainCopy(RowFormat format, ElementType out);
 

@@ -22,6 +22,7 @@ class RowsView {
 
   const uint8_t* row(size_t i) const { return data_ + i * stride_; }
   size_t row_bytes() const { return row_bytes_; }
+  RowsView From(size_t first) const { return RowsView(row(first), row_bytes_, stride_); }
 
  private:
   const uint8_t* data_;

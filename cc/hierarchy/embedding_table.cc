@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "cc/hierarchy/device_caches.h"
 #include "cc/hierarchy/hot_keys.h"
 #include "cc/hierarchy/row_promoter.h"
 #include "cc/hierarchy/store_preloader.h"
@@ -31,8 +33,9 @@ std::string Described(const TableSpec& spec) { return absl::StrCat("table \"", s
 EmbeddingTable::EmbeddingTable(TableSpec spec)
     : spec_(std::move(spec)), gate_(CommitGate::Of(spec_.deployment)) {}
 
-// What writes to the stores, and what reads them, ends before they do.
+// Who writes to the stores, and who reads them, ends before they do.
 EmbeddingTable::~EmbeddingTable() {
+  device_caches_.reset();
   hot_key_saver_.reset();
   preloader_.reset();
   promoter_.reset();
@@ -61,6 +64,7 @@ absl::StatusOr<std::shared_ptr<EmbeddingTable>> EmbeddingTable::Open(TableSpec s
         Described(table->spec_),
         " has no tier: its deployment has neither a memory, a redis nor a rocksdb section"));
   }
+  table->device_caches_ = std::make_unique<DeviceCaches>(table.get(), config);
   table->promoter_ = std::make_unique<RowPromoter>(table->spec_.row_bytes());
   if (const auto memory = config.sections.find("memory"); memory != config.sections.end()) {
     table->WarmUp(memory->second);
@@ -278,6 +282,10 @@ std::vector<const EmbeddingStore*> EmbeddingTable::Stores() const {
   return stores;
 }
 
+absl::StatusOr<DeviceCache*> EmbeddingTable::CacheOn(const CacheDevice& device) {
+  return device_caches_->On(device);
+}
+
 absl::StatusOr<std::unique_ptr<RowScanner>> EmbeddingTable::NewScanner(Key first, Key last) const {
   return tiers_.back()->store->NewScanner(first, last);
 }
@@ -327,6 +335,7 @@ nlohmann::json EmbeddingTable::Stats() const {
   for (const std::unique_ptr<TableTier>& tier : tiers_) {
     tiers.push_back(tier->Stats());
   }
+  stats["devices"] = device_caches_->Stats();
   if (preloader_ != nullptr) {
     const bool done = preloader_->done();
     const absl::Status status = done ? preloader_->Wait() : absl::OkStatus();

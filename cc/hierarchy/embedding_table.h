@@ -24,9 +24,12 @@
 
 namespace tf_hps {
 
+class DeviceCache;
+class DeviceCaches;
 class HotKeySaver;
 class RowPromoter;
 class StorePreloader;
+struct CacheDevice;
 
 // One table's tiers, and who is asked next and told later. Thread-safe. Had from the TableRegistry,
 // which lets SavedModels with equal content share one, behind a TableHandle for each of them.
@@ -67,6 +70,15 @@ class EmbeddingTable {
   // and nothing written, when the persistent store is read-only.
   absl::Status Apply(const UpdateBatch& batch);
 
+  // The table's cache on a device, made by the first call (device_cache.h). It stays as long as the
+  // table.
+  absl::StatusOr<DeviceCache*> CacheOn(const CacheDevice& device);
+  // Before a source tier is asked for rows that a cache is to keep.
+  StampsRead ReadStamps(absl::Span<const Key> keys) const { return StampsRead(&stamps_, keys); }
+
+  // Reads every row that a device's cache or a tier in memory holds from the lowest tier again, a
+  // slice at a time, for a store that was changed from outside. Lookups and updates go on.
+  absl::Status Refresh();
   // For updates of several tables: see table_update.h.
   absl::Status CheckRows(const UpdateBatch& batch) const;
   EmbeddingStore& lowest_store() { return *tiers_.back()->store; }
@@ -102,6 +114,7 @@ class EmbeddingTable {
   // then on (table_warmup.cc).
   void WarmUp(const nlohmann::json& memory_options);
   absl::Status LoadRows(std::vector<Key> keys);
+  absl::Status RefreshKeys(absl::Span<const Key> keys);
   // Asks the tiers that may wait.
   absl::Status ReadStores(StoreRead* read) const;
   // Queues what was found for the tiers above the one that had it, and what nobody knew for all.
@@ -124,6 +137,8 @@ class EmbeddingTable {
 
   // Serializes Apply: two updates of one key reach all tiers in the same order.
   Mutex apply_mutex_;
+
+  std::unique_ptr<DeviceCaches> device_caches_;  // synchronizes itself
 };
 
 }  // namespace tf_hps

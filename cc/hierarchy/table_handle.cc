@@ -129,20 +129,23 @@ RowSink TableHandle::SinkFor(ElementType type, void* destination) const {
 }
 
 absl::Status TableHandle::CheckRange(absl::Span<Key> keys) const {
-  const int64_t size = vocabulary_size_;
-  const bool wraps = out_of_range_ == OutOfRange::kWrapNegatives;
   if (!ChecksRange()) return absl::OkStatus();
   for (size_t i = 0; i < keys.size(); ++i) {
-    if (keys[i] >= 0 && keys[i] < size) continue;
-    if (wraps && keys[i] < 0 && keys[i] >= -size) {
-      keys[i] += size;
-      continue;
+    if (keys[i] >= 0 && keys[i] < vocabulary_size_) continue;
+    if (!WrapsNegatives() || keys[i] >= 0 || keys[i] < -vocabulary_size_) {
+      return OutOfRangeError(i, keys[i]);
     }
-    return absl::InvalidArgumentError(absl::StrCat(
-        Described(spec()), ": ids[", i, "] = ", keys[i], " is not in [", wraps ? -size : 0, ", ",
-        size, "), and `out_of_range` is \"", wraps ? "wrap_negatives" : "error", "\""));
+    keys[i] += vocabulary_size_;
   }
   return absl::OkStatus();
+}
+
+absl::Status TableHandle::OutOfRangeError(size_t position, Key id) const {
+  const bool wraps = WrapsNegatives();
+  return absl::InvalidArgumentError(
+      absl::StrCat(Described(spec()), ": ids[", position, "] = ", id, " is not in [",
+                   wraps ? -vocabulary_size_ : 0, ", ", vocabulary_size_,
+                   "), and `out_of_range` is \"", wraps ? "wrap_negatives" : "error", "\""));
 }
 
 }  // namespace tf_hps

@@ -47,10 +47,19 @@ class TableHandle {
   // elements. Not longer than this handle.
   RowSink SinkFor(ElementType type, void* destination) const;
 
+  // What ids without a row get, embedding_dim elements of `type`.
+  absl::Span<const uint8_t> default_row(ElementType type) const {
+    return default_rows_[static_cast<int>(type)];
+  }
+
   // Applies `out_of_range` to a batch's ids: may rewrite them in place (kWrapNegatives), fails with
   // InvalidArgument that names the id, its position and the range. Free for the default policy.
   bool ChecksRange() const { return out_of_range_ != OutOfRange::kDefaultRow; }
   absl::Status CheckRange(absl::Span<Key> keys) const;
+  // For who checks ids elsewhere.
+  int64_t vocabulary_size() const { return ChecksRange() ? vocabulary_size_ : 0; }
+  bool WrapsNegatives() const { return out_of_range_ == OutOfRange::kWrapNegatives; }
+  absl::Status OutOfRangeError(size_t position, Key id) const;
 
  private:
   TableHandle(std::shared_ptr<EmbeddingTable> table, const TableConfig& config,

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "cc/hierarchy/device_caches.h"
+
 namespace tf_hps {
 namespace {
 
@@ -40,6 +42,7 @@ void TableUpdate::TakeOutOfSharedTiers() {
 
 void TableUpdate::TakeOutOfMemory() {
   if (!stamps_.has_value()) stamps_.emplace(&table_->stamps_, batch_.keys, batch_.erased);
+  table_->device_caches_->BeforeUpdate(batch_);
   for (size_t t = 0; t < memory_end(); ++t) {
     EmbeddingStore& store = *table_->tiers_[t]->store;
     if (store.IsComplete()) continue;
@@ -73,6 +76,8 @@ absl::Status TableUpdate::WriteMemory() {
     store.Erase(batch_.keys).IgnoreError();
     first_error.Update(status);
   }
+  // What goes wrong on a device is not the update's error: its lookups say so, or read again.
+  table_->device_caches_->Update(batch_);
   return first_error;
 }
 

@@ -33,7 +33,7 @@ class TableUpdate {
   TableUpdate& operator=(const TableUpdate&) = delete;
 
   void TakeOutOfSharedTiers();  // those that may wait: Redis
-  void TakeOutOfMemory();
+  void TakeOutOfMemory();       // and out of the devices' caches
   absl::Status WriteLowest();
   // An error means that a tier above has no rows where it may have had old ones.
   absl::Status WriteMemory();

@@ -1,11 +1,11 @@
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "cc/hierarchy/bag_lookup.h"
 #include "cc/hierarchy/commit_gate.h"
+#include "cc/kernels/bags_input.h"
 #include "cc/kernels/lookup_input.h"
 #include "cc/kernels/lookup_op_base.h"
 #include "cc/kernels/parallel_pieces.h"
@@ -22,40 +22,6 @@ using tensorflow::TensorShape;
 
 // Inputs and outputs, in the op's order.
 constexpr int kTable = 0, kIds = 1, kRowSplits = 2, kWeights = 3;
-
-// Without an error, row_splits begin at 0, never fall, and end at the number of ids.
-absl::Status CheckBags(const TableHandle& table, const Tensor& ids, const Tensor& row_splits,
-                       const Tensor* weights) {
-  const auto refused = [&](auto... what) {
-    return absl::InvalidArgumentError(absl::StrCat("table \"", table.spec().name, "\": ", what...));
-  };
-  if (ids.dims() != 1) {
-    return refused("ids of bags have shape [n]. Received: ids ", ids.shape().DebugString());
-  }
-  if (weights != nullptr && weights->shape() != ids.shape()) {
-    return refused("there is a weight for each id. Received: ids ", ids.shape().DebugString(),
-                   ", weights ", weights->shape().DebugString());
-  }
-  if (row_splits.dims() != 1 || row_splits.dim_size(0) < 1) {
-    return refused("row_splits have shape [bags + 1]. Received: row_splits ",
-                   row_splits.shape().DebugString());
-  }
-  const auto splits = row_splits.flat<int64_t>();
-  if (splits(0) != 0)
-    return refused("row_splits begin at 0. Received: row_splits[0] = ", splits(0));
-  for (int64_t i = 1; i < splits.size(); ++i) {
-    if (splits(i) < splits(i - 1)) {
-      return refused("row_splits never fall. Received: row_splits[", i - 1, "] = ", splits(i - 1),
-                     ", row_splits[", i, "] = ", splits(i));
-    }
-  }
-  const int64_t last = splits(splits.size() - 1);
-  if (last != ids.NumElements()) {
-    return refused("row_splits end at the number of ids, ", ids.NumElements(),
-                   ". Received: row_splits[", splits.size() - 1, "] = ", last);
-  }
-  return absl::OkStatus();
-}
 
 class LookupCombine {
  public:
@@ -78,11 +44,7 @@ class LookupCombine {
     OP_REQUIRES_OK(ctx, ctx->GetAttr("embedding_dim", &embedding_dim_));
     OP_REQUIRES_OK(ctx, ctx->GetAttr("num_weights", &num_weights_));
     OP_REQUIRES_OK(ctx, ElementTypeAttr(ctx, "dtype", &type_));
-    std::string combiner;
-    OP_REQUIRES_OK(ctx, ctx->GetAttr("combiner", &combiner));
-    combiner_ = combiner == "sum"    ? Combiner::kSum
-                : combiner == "mean" ? Combiner::kMean
-                                     : Combiner::kSqrtn;
+    OP_REQUIRES_OK(ctx, CombinerAttr(ctx, &combiner_));
   }
 
   absl::Status Start(OpKernelContext* ctx, Call* call) const {

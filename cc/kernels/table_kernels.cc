@@ -1,3 +1,5 @@
+#include "cc/kernels/table_kernels.h"
+
 #include <memory>
 #include <string>
 #include <utility>
@@ -17,7 +19,6 @@
 namespace tf_hps {
 namespace {
 
-using tensorflow::DEVICE_CPU;
 using tensorflow::OpKernel;
 using tensorflow::OpKernelConstruction;
 using tensorflow::OpKernelContext;
@@ -144,12 +145,34 @@ class TableStatsOp : public OpKernel {
   }
 };
 
-REGISTER_KERNEL_BUILDER(Name("HpsTableHandle").Device(DEVICE_CPU),
-                        tensorflow::ResourceHandleOp<TableResource>);
-REGISTER_KERNEL_BUILDER(Name("HpsTableInitialize").Device(DEVICE_CPU), TableInitializeOp);
-REGISTER_KERNEL_BUILDER(Name("HpsTableInsert").Device(DEVICE_CPU), TableInsertOp);
-REGISTER_KERNEL_BUILDER(Name("HpsTableErase").Device(DEVICE_CPU), TableEraseOp);
-REGISTER_KERNEL_BUILDER(Name("HpsTableStats").Device(DEVICE_CPU), TableStatsOp);
+template <class Kernel>
+OpKernel* New(OpKernelConstruction* ctx) {
+  return new Kernel(ctx);
+}
+
+const TableKernelsRegistrar registered(tensorflow::DEVICE_CPU);
 
 }  // namespace
+
+TableKernelsRegistrar::TableKernelsRegistrar(const char* device) {
+  using tensorflow::register_kernel::Name;
+  const auto add = [&](const char* op, tensorflow::KernelDefBuilder& kernel,
+                       OpKernel* (*create)(OpKernelConstruction*)) {
+    registrars_.push_back(std::make_unique<tensorflow::kernel_factory::OpKernelRegistrar>(
+        kernel.Device(device).Build(), op, create));
+  };
+  add("HpsTableHandle", Name("HpsTableHandle").HostMemory("table_handle"),
+      &New<tensorflow::ResourceHandleOp<TableResource>>);
+  add("HpsTableInitialize",
+      Name("HpsTableInitialize").HostMemory("table_handle").HostMemory("config_path"),
+      &New<TableInitializeOp>);
+  add("HpsTableInsert",
+      Name("HpsTableInsert").HostMemory("table_handle").HostMemory("keys").HostMemory("rows"),
+      &New<TableInsertOp>);
+  add("HpsTableErase", Name("HpsTableErase").HostMemory("table_handle").HostMemory("keys"),
+      &New<TableEraseOp>);
+  add("HpsTableStats", Name("HpsTableStats").HostMemory("table_handle").HostMemory("stats"),
+      &New<TableStatsOp>);
+}
+
 }  // namespace tf_hps

@@ -26,6 +26,7 @@ def _rows(heading: str) -> dict[str, list[str]]:
         ("memory", config.MemoryConfig, []),
         ("redis", config.RedisConfig, []),
         ("rocksdb", config.RocksdbConfig, []),
+        ("gpu_cache", config.GpuCacheConfig, []),
         ("updates", config.UpdatesConfig, []),
         ("A table", config.TableConfig, []),
     ],
@@ -42,6 +43,7 @@ def test_the_tables_list_the_fields_in_order(heading, kind, more):
     ("heading", "kind", "field"),
     [
         ("memory", config.MemoryConfig, "eviction"),
+        ("gpu_cache", config.GpuCacheConfig, "policy"),
         ("A table", config.TableConfig, "row_format"),
         ("A table", config.TableConfig, "out_of_range"),
     ],

@@ -154,7 +154,12 @@ def test_configuration_is_explained(monkeypatch):
 
 
 def test_the_schema_names_every_section():
-    assert set(core.config_schema()["sections"]) == {"memory", "redis", "rocksdb"}
+    assert set(core.config_schema()["sections"]) == {
+        "gpu_cache",
+        "memory",
+        "redis",
+        "rocksdb",
+    }
     json.dumps(core.config_schema())
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_hps import _library
+from tf_hps import _library, _placement
 from tf_hps.saved_model.config_assets import config_assets
 
 
@@ -15,7 +15,8 @@ def load(path: str | os.PathLike[str], **kwargs: Any) -> Any:
     """Loads a SavedModel that looks rows up in tables.
 
     Does what `tf.saved_model.load` needs first: loads the op library, without which TensorFlow does not know
-    `HpsLookup`, and looks whether the stores are there that the SavedModel names.
+    `HpsLookup`, looks whether the stores are there that the SavedModel names, and puts the tables on the
+    first GPU, or on that of an enclosing `tf.device`, instead of the CPU.
 
     Args:
         path: The SavedModel's folder.
@@ -41,7 +42,8 @@ def load(path: str | os.PathLike[str], **kwargs: Any) -> Any:
         for entry in core.explain_config(asset.path):
             if entry["name"].endswith("rocksdb.path") and entry["value"]:
                 _check_store(path, asset.path, entry["value"])
-    return tf.saved_model.load(path, **kwargs)
+    with _placement.table_device():
+        return tf.saved_model.load(path, **kwargs)
 
 
 def _check_store(saved_model: str, config: str, store: str) -> None:

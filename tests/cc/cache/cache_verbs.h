@@ -127,7 +127,7 @@ class CachedTable {
   void Remove(const std::vector<Key>& keys, cudaStream_t stream) {
     UpdateStamps::Update update(&stamps_, keys, {});
     for (Key key : keys) stored_.erase(key);
-    EXPECT_TRUE(cache_->Erase(keys, &memory_, stream).ok());
+    EXPECT_TRUE(cache_->Erase(keys, nullptr, &memory_, stream).ok());
   }
 
   struct Asked {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cuda_runtime.h"
+#include "tests/cc/cuda_emulation/scheduler.h"
 
 namespace cuda_emulation {
 namespace {
@@ -15,6 +16,7 @@ namespace {
 struct Block {
   size_t bytes;
   bool is_device;
+  int device;
   std::vector<uint8_t> written;  // of device memory, by byte
 };
 
@@ -34,10 +36,11 @@ Blocks::iterator BlockAt(const void* at) {
   return AddressOf(at) < block->first + block->second.bytes ? block : AllBlocks().end();
 }
 
-void* Allocate(size_t bytes, bool is_device) {
+void* Allocate(size_t bytes, bool is_device, int device) {
   void* const memory = std::aligned_alloc(256, std::max<size_t>((bytes + 255) / 256 * 256, 256));
   if (is_device) std::memset(memory, 0xa5, bytes);
-  AllBlocks()[AddressOf(memory)] = {bytes, is_device, std::vector<uint8_t>(is_device ? bytes : 0)};
+  AllBlocks()[AddressOf(memory)] = {bytes, is_device, device,
+                                    std::vector<uint8_t>(is_device ? bytes : 0)};
   return memory;
 }
 
@@ -73,14 +76,19 @@ void CheckWritten(const Block& block, uintptr_t offset, size_t bytes) {
 
 }  // namespace
 
-void* AllocateDevice(size_t bytes) {
+void* AllocateDevice(size_t bytes, int device) {
   if (bytes > free_bytes) return nullptr;
   free_bytes -= bytes;
-  return Allocate(bytes, true);
+  return Allocate(bytes, true, device);
 }
 void FreeDevice(void* memory) { Free(memory, true); }
-void* AllocatePinned(size_t bytes) { return Allocate(bytes, false); }
+void* AllocatePinned(size_t bytes) { return Allocate(bytes, false, -1); }
 void FreePinned(void* memory) { Free(memory, false); }
+
+int DeviceOf(const void* at) {
+  const auto block = BlockAt(at);
+  return block == AllBlocks().end() ? -2 : block->second.device;
+}
 
 bool IsDevice(const void* at) {
   const auto block = BlockAt(at);
@@ -115,15 +123,30 @@ void CheckWrite(void* to, size_t bytes) {
   if (block.is_device) std::fill_n(block.written.begin() + offset, bytes, 1);
 }
 
-void SetFreeMemory(size_t bytes) { free_bytes = bytes; }
+void SetFreeMemory(size_t bytes) {
+  const DeviceLock device_lock;
+  free_bytes = bytes;
+}
 
 }  // namespace cuda_emulation
 
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  const cuda_emulation::DeviceLock device_lock;
   *free = *total = cuda_emulation::free_bytes;
   return cudaSuccess;
 }
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* at) {
+  const cuda_emulation::DeviceLock device_lock;
+  const int device = cuda_emulation::DeviceOf(at);
+  attributes->type = device >= 0    ? cudaMemoryTypeDevice
+                     : device == -1 ? cudaMemoryTypeHost
+                                    : cudaMemoryTypeUnregistered;
+  attributes->device = device;
+  return cudaSuccess;
+}
 cudaError_t cudaHostAlloc(void** memory, size_t bytes, unsigned) {
+  const cuda_emulation::DeviceLock device_lock;
+  if (cuda_emulation::IsForbiddenByCapture()) return cudaErrorStreamCaptureUnsupported;
   *memory = cuda_emulation::AllocatePinned(bytes);
   return cudaSuccess;
 }

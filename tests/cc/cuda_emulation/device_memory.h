@@ -10,11 +10,13 @@ namespace cuda_emulation {
 
 // Memory comes from malloc: AddressSanitizer knows its ends. Beside it lies a shadow of the bytes
 // that were written.
-void* AllocateDevice(size_t bytes);  // null: none left
+void* AllocateDevice(size_t bytes, int device);  // null: none left
 void FreeDevice(void* memory);
 void* AllocatePinned(size_t bytes);
 void FreePinned(void* memory);
 bool IsDevice(const void* at);
+// Device memory's device; -1 for pinned memory, -2 for other memory of the host.
+int DeviceOf(const void* at);
 
 // For copies: the device's part of a transfer.
 void CheckCopyFrom(const void* from, size_t bytes);

@@ -22,6 +22,10 @@ uint64_t seed_given = 0;
 uint64_t state = 1;
 unsigned eagerness = 1;  // of 4: how often a call lets the device go some way
 int driver_version = 13000;
+bool device_lost = false;
+bool capture_is_global = false;
+thread_local int current_device = 0;
+thread_local cudaStreamCaptureMode thread_capture_mode = cudaStreamCaptureModeGlobal;
 
 struct Streams {
   CudaEmulationStream null_stream;
@@ -95,6 +99,17 @@ void Seed(uint64_t seed) {
   eagerness = static_cast<unsigned>(seed % 4);
 }
 void SetDriverVersion(int version) { driver_version = version; }
+void SetDeviceLost(bool lost) {
+  const DeviceLock device_lock;
+  device_lost = lost;
+}
+std::recursive_mutex& DeviceLock::mutex() {
+  static auto* const mutex = new std::recursive_mutex;
+  return *mutex;
+}
+bool IsForbiddenByCapture() {
+  return AnyCapture() && capture_is_global && thread_capture_mode == cudaStreamCaptureModeGlobal;
+}
 
 uint64_t Random(uint64_t n) {
   state ^= state << 13;
@@ -104,6 +119,7 @@ uint64_t Random(uint64_t n) {
 }
 
 size_t QueuedOperations() {
+  const DeviceLock device_lock;
   size_t n = 0;
   for (cudaStream_t stream : TheStreams().all) n += stream->queue.size() + !IsIdle(stream);
   return n;
@@ -124,6 +140,8 @@ void RunUntil(const std::function<bool()>& done) {
 }
 
 cudaError_t Enqueue(cudaStream_t stream, Operation operation) {
+  const DeviceLock device_lock;
+  if (device_lost) return cudaErrorLaunchFailure;
   stream = Of(stream);
   if (stream->capture != nullptr) {
     stream->capture->operations.push_back(std::move(operation));
@@ -153,6 +171,7 @@ cudaError_t cudaGetLastError() { return cudaSuccess; }
 const char* cudaGetErrorName(cudaError_t) { return "cudaError"; }
 const char* cudaGetErrorString(cudaError_t) { return "an error of the emulation"; }
 cudaError_t cudaDriverGetVersion(int* version) {
+  const cuda_emulation::DeviceLock device_lock;
   *version = cuda_emulation::driver_version;
   return cudaSuccess;
 }
@@ -161,7 +180,11 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
   return cudaSuccess;
 }
 cudaError_t cudaGetDevice(int* device) {
-  *device = 0;
+  *device = cuda_emulation::current_device;
+  return cudaSuccess;
+}
+cudaError_t cudaSetDevice(int device) {
+  cuda_emulation::current_device = device;
   return cudaSuccess;
 }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
@@ -169,24 +192,29 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
   return cudaSuccess;
 }
 cudaError_t cudaDeviceSynchronize() {
+  const cuda_emulation::DeviceLock device_lock;
   RunUntil([] { return cuda_emulation::QueuedOperations() == 0; });
   return cudaSuccess;
 }
 cudaError_t cudaFreeHost(void* memory) {
+  const cuda_emulation::DeviceLock device_lock;
   (void)cudaDeviceSynchronize();  // as CUDA does
   cuda_emulation::FreePinned(memory);
   return cudaSuccess;
 }
 
 cudaError_t cudaMallocAsync(void** memory, size_t bytes, cudaStream_t) {
-  *memory = cuda_emulation::AllocateDevice(bytes);
+  const cuda_emulation::DeviceLock device_lock;
+  *memory = cuda_emulation::AllocateDevice(bytes, cuda_emulation::current_device);
   return *memory == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
 }
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
+  const cuda_emulation::DeviceLock device_lock;
   return Enqueue(stream, cuda_emulation::Step([=] { cuda_emulation::FreeDevice(memory); }));
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind,
                             cudaStream_t stream) {
+  const cuda_emulation::DeviceLock device_lock;
   return Enqueue(stream, cuda_emulation::Step([=] {
                    cuda_emulation::CheckCopyFrom(from, bytes);
                    cuda_emulation::CheckCopyTo(to, bytes);
@@ -194,6 +222,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
                  }));
 }
 cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
+  const cuda_emulation::DeviceLock device_lock;
   return Enqueue(stream, cuda_emulation::Step([=] {
                    cuda_emulation::CheckCopyTo(to, bytes);
                    std::memset(to, value, bytes);
@@ -201,11 +230,13 @@ cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stre
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  const cuda_emulation::DeviceLock device_lock;
   *stream = new CudaEmulationStream;
   cuda_emulation::TheStreams().all.push_back(*stream);
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  const cuda_emulation::DeviceLock device_lock;
   (void)cudaStreamSynchronize(stream);
   auto& all = cuda_emulation::TheStreams().all;
   all.erase(std::find(all.begin(), all.end(), stream));
@@ -213,6 +244,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  const cuda_emulation::DeviceLock device_lock;
   stream = Of(stream);
   if (stream->capture != nullptr) return cudaErrorStreamCaptureUnsupported;
   RunUntil([=] { return cuda_emulation::IsIdle(stream); });
@@ -220,61 +252,80 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  const cuda_emulation::DeviceLock device_lock;
   *event = new CudaEmulationEvent;
   return cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  const cuda_emulation::DeviceLock device_lock;
   delete event;
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  const cuda_emulation::DeviceLock device_lock;
   if (Of(stream)->capture != nullptr) return cudaErrorStreamCaptureUnsupported;
   return Enqueue(stream, cuda_emulation::Step([reached = event->reached, n = ++event->recorded] {
                    *reached = std::max(*reached, n);
                  }));
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  const cuda_emulation::DeviceLock device_lock;
   if (Of(stream)->capture != nullptr) return cudaErrorStreamCaptureUnsupported;
   return Enqueue(
       stream, {[reached = event->reached, n = event->recorded] { return *reached >= n; }, nullptr});
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  const cuda_emulation::DeviceLock device_lock;
   RunUntil([=] { return *event->reached >= event->recorded; });
   return cudaSuccess;
 }
 cudaError_t cudaEventQuery(cudaEvent_t event) {
+  const cuda_emulation::DeviceLock device_lock;
+  if (cuda_emulation::IsForbiddenByCapture()) return cudaErrorStreamCaptureUnsupported;
   cuda_emulation::RunSome();
   return *event->reached >= event->recorded ? cudaSuccess : cudaErrorNotReady;
 }
 
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
+  const cuda_emulation::DeviceLock device_lock;
   *status =
       Of(stream)->capture != nullptr ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
   return cudaSuccess;
 }
-cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
+  std::swap(*mode, cuda_emulation::thread_capture_mode);
+  return cudaSuccess;
+}
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
+  const cuda_emulation::DeviceLock device_lock;
+  cuda_emulation::capture_is_global = mode == cudaStreamCaptureModeGlobal;
   if (cuda_emulation::AnyCapture()) return cudaErrorStreamCaptureUnsupported;
   Of(stream)->capture = new CudaEmulationGraph;
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  const cuda_emulation::DeviceLock device_lock;
   *graph = std::exchange(Of(stream)->capture, nullptr);
   return cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
                                  unsigned long long) {
+  const cuda_emulation::DeviceLock device_lock;
   *executable = new CudaEmulationGraph(*graph);
   return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  const cuda_emulation::DeviceLock device_lock;
   for (const auto& operation : executable->operations) (void)Enqueue(stream, operation);
   return cudaSuccess;
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  const cuda_emulation::DeviceLock device_lock;
   delete graph;
   return cudaSuccess;
 }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  const cuda_emulation::DeviceLock device_lock;
   delete executable;
   return cudaSuccess;
 }

@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "cuda_runtime_api.h"
@@ -19,6 +20,17 @@ struct Operation {
   std::function<std::unique_ptr<RunningKernel>()> kernel;
 };
 
+// Held by every call of CUDA's: any thread may call, and whoever waits lets the device go on
+// itself.
+class DeviceLock {
+ public:
+  DeviceLock() : lock_(mutex()) {}
+
+ private:
+  static std::recursive_mutex& mutex();
+  const std::lock_guard<std::recursive_mutex> lock_;
+};
+
 // A number below n, from the seed.
 uint64_t Random(uint64_t n);
 
@@ -28,6 +40,8 @@ cudaError_t Enqueue(cudaStream_t stream, Operation operation);
 // Lets the device go on until `done`; ends the process when nothing can go on before.
 void RunUntil(const std::function<bool()>& done);
 void RunSome();
+// Calls that a capture in the global mode refuses to threads that did not ask for another one.
+bool IsForbiddenByCapture();
 
 }  // namespace cuda_emulation
 

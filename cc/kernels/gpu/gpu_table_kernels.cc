@@ -1,0 +1,10 @@
+#include "cc/kernels/table_kernels.h"
+#include "tensorflow/core/framework/types.h"
+
+namespace tf_hps {
+namespace {
+
+const TableKernelsRegistrar registered(tensorflow::DEVICE_GPU);
+
+}  // namespace
+}  // namespace tf_hps
