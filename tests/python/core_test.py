@@ -159,6 +159,7 @@ def test_the_schema_names_every_section():
         "memory",
         "redis",
         "rocksdb",
+        "updates",
     }
     json.dumps(core.config_schema())
 

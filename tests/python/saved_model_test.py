@@ -137,20 +137,23 @@ def test_saved_again_after_loading(tmp_path, store):
     np.testing.assert_array_equal(again(IDS)[0], EXPECTED)
 
 
+def is_open(store):
+    return str(store) in {one["path"] for one in tf_hps._library.load_core().open_stores()}
+
+
 def test_two_loaded_copies_live_and_go_one_by_one(tmp_path, store):
     config = read_only(store, "two-copies")
     save(tmp_path / "model", tf_hps.Table("movie_id", config))
     copies = [tf.saved_model.load(str(tmp_path / "model")) for _ in range(2)]
     for copy in copies:
         np.testing.assert_array_equal(copy(IDS)[0], EXPECTED)
-    core = tf_hps._library.load_core()
     del copies[0], copy
     gc.collect()
     np.testing.assert_array_equal(copies[0](IDS)[0], EXPECTED)
-    assert [store["read_only"] for store in core.open_stores()] == [True]
+    assert is_open(store)
     copies.clear()
     gc.collect()
-    assert core.open_stores() == []  # the last one closed it
+    assert not is_open(store)  # the last one closed it
 
 
 def test_dropping_a_model_while_it_is_called(tmp_path, store):
@@ -182,7 +185,7 @@ def test_dropping_a_model_while_it_is_called(tmp_path, store):
     assert unexpected == []
     threads.clear()
     gc.collect()
-    assert tf_hps._library.load_core().open_stores() == []
+    assert not is_open(store)
 
 
 def test_a_missing_store_is_named_when_the_model_is_loaded(tmp_path, store):
