@@ -1,8 +1,9 @@
-"""The C++ tests: one item a program and build. `./run test` compiles them."""
+"""The C++ tests: one item a file and build. `./run test` compiles them, a folder to a program."""
 
 import functools
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PROGRAMS = sorted((ROOT / "tests/cc").rglob("*_test.cc"))
+FILES = sorted((ROOT / "tests/cc").rglob("*_test.cc"))
 # Those of the cache alone have one thread; nothing has threads in common/.
 NOT_UNDER_THREAD_SANITIZER = {"cache", "common"}
 TIME_LIMIT = 600
@@ -49,29 +50,60 @@ def leaks_can_be_found(program: pathlib.Path) -> bool:
     return "LeakSanitizer has encountered a fatal error" not in done.stderr
 
 
+def suites(file: pathlib.Path) -> set[str]:
+    return set(re.findall(r"^(?:TYPED_)?TEST(?:_[FP])?\((\w+),", file.read_text(), re.MULTILINE))
+
+
+def binary_of(build: str, folder: str) -> pathlib.Path:
+    binary = ROOT / "build" / build / "tests" / f"{folder}_tests"
+    assert binary.exists(), f"{binary} is not built: ./run test builds it"
+    return binary
+
+
+def test_each_suite_is_in_one_file_and_each_test_in_a_suite_that_is_run() -> None:
+    for folder in {file.parent.name for file in FILES}:
+        of_folder = [
+            suite for file in FILES if file.parent.name == folder for suite in suites(file)
+        ]
+        assert len(of_folder) == len(set(of_folder)), folder
+        listed = subprocess.run(
+            [str(binary_of("release", folder)), "--gtest_list_tests"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        # "Suite.", "Instance/Suite." and "Suite/0." with what the parameters are behind them.
+        names = set(re.findall(r"^(?:[A-Za-z]\w*/)?([A-Za-z]\w*)(?:/\d+)?\.", listed, re.MULTILINE))
+        assert names == set(of_folder)
+
+
 @pytest.mark.parametrize(
-    ("build", "program"),
+    ("build", "file"),
     [
-        pytest.param(build, program, id=f"{build}-{program.stem}")
+        pytest.param(build, file, id=f"{build}-{file.stem}")
         for build in SANITIZER_OPTIONS
-        for program in PROGRAMS
-        if build != "thread" or program.parent.name not in NOT_UNDER_THREAD_SANITIZER
+        for file in FILES
+        if build != "thread" or file.parent.name not in NOT_UNDER_THREAD_SANITIZER
     ],
 )
-def test_cc(build: str, program: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    binary = ROOT / "build" / build / "tests" / program.stem
-    assert binary.exists(), f"{binary} is not built: ./run test builds it"
+def test_cc(build: str, file: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    binary = binary_of(build, file.parent.name)
+    patterns = [
+        pattern
+        for suite in sorted(suites(file))
+        for pattern in (f"{suite}.*", f"*/{suite}.*", f"{suite}/*", f"*/{suite}/*")
+    ]
     options = dict(SANITIZER_OPTIONS[build])
     if build == "address":
         options["ASAN_OPTIONS"] += f":detect_leaks={int(leaks_can_be_found(binary))}"
-    if build == "address" and program.parent.name in ("cache", "device"):
+    if build == "address" and file.parent.name in ("cache", "device"):
         # Each lane would have a second stack mapped for it: more than half of the time.
         options["ASAN_OPTIONS"] += ":detect_stack_use_after_return=0"
     # Some write with the package's Python side.
     python = {"TF_HPS_TEST_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
     prefix = fixed_addresses() if build == "thread" else []
     done = subprocess.run(
-        [*prefix, str(binary), "--gtest_brief=1"],
+        [*prefix, str(binary), "--gtest_brief=1", f"--gtest_filter={':'.join(patterns)}"],
         cwd=tmp_path,
         env=os.environ | options | python | {"TEST_TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,

@@ -5,6 +5,6 @@
 
 setup wheel test
 need_packages libgtest-dev libgmock-dev
-build_package memory_store_soak_test update_kill_test
-TF_HPS_SOAK_READS=${1:-1000000000} build/release/tests/memory_store_soak_test
-TF_HPS_TEST_KILLS=${2:-10000} build/release/tests/update_kill_test --gtest_filter=UpdateKillTest.*
+build_package storage_tests hierarchy_tests
+TF_HPS_SOAK_READS=${1:-1000000000} build/release/tests/storage_tests --gtest_filter=MemoryStoreSoak*
+TF_HPS_TEST_KILLS=${2:-10000} build/release/tests/hierarchy_tests --gtest_filter=UpdateKillTest.*

@@ -27,6 +27,7 @@ struct TableSpec {
   // of one stream mean equal rows. No stream: there is none, or who changed them is not known.
   UpdatePosition applied;
 
+  std::string Described() const { return "table \"" + name + "\""; }
   size_t row_bytes() const { return RowBytes(row_format, embedding_dim); }
 };
 

@@ -26,8 +26,6 @@ RowSink RawSink(uint8_t* rows, size_t row_bytes) {
   return sink;
 }
 
-std::string Described(const TableSpec& spec) { return absl::StrCat("table \"", spec.name, "\""); }
-
 }  // namespace
 
 EmbeddingTable::EmbeddingTable(TableSpec spec)
@@ -61,7 +59,7 @@ absl::StatusOr<std::shared_ptr<EmbeddingTable>> EmbeddingTable::Open(TableSpec s
   }
   if (table->tiers_.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
-        Described(table->spec_),
+        table->spec_.Described(),
         " has no tier: its deployment has neither a memory, a redis nor a rocksdb section"));
   }
   table->device_caches_ = std::make_unique<DeviceCaches>(table.get(), config);
@@ -260,7 +258,7 @@ absl::Status EmbeddingTable::FindRaw(absl::Span<const Key> keys, uint8_t* rows, 
 absl::Status EmbeddingTable::CheckRows(const UpdateBatch& batch) const {
   if (batch.keys.empty() || batch.rows.row_bytes() == spec_.row_bytes()) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat(Described(spec_), ": rows have ", batch.rows.row_bytes(),
+      absl::StrCat(spec_.Described(), ": rows have ", batch.rows.row_bytes(),
                    " bytes, the table stores ", spec_.row_bytes(), " (embedding_dim ",
                    spec_.embedding_dim, ", ", RowFormatName(spec_.row_format), ")"));
 }

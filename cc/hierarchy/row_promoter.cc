@@ -13,7 +13,7 @@ namespace {
 constexpr size_t kMaxQueuedBytes = 64 << 20;
 
 // One thread for all tables: inserts run at memory speed, lookups at the speed of a disk.
-ThreadPool& Pool() {
+ThreadPool& PromotionPool() {
   static auto* const pool = new ThreadPool("hps-promote", 1);
   return *pool;
 }
@@ -34,7 +34,7 @@ void RowPromoter::Promote(PromotionBatch batch) {
   }
   // std::function copies what it holds.
   auto shared = std::make_shared<PromotionBatch>(std::move(batch));
-  Pool().Schedule([this, shared = std::move(shared), bytes]() mutable {
+  PromotionPool().Schedule([this, shared = std::move(shared), bytes]() mutable {
     Store(*shared);
     shared.reset();  // before Wait() returns: the destinations belong to a table that waits for us
     MutexLock lock(&mutex_);

@@ -24,8 +24,6 @@ RowFormat PlainFormat(ElementType type) {
   return RowFormat::kFloat32;
 }
 
-std::string Described(const TableSpec& spec) { return absl::StrCat("table \"", spec.name, "\""); }
-
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<TableHandle>> TableHandle::Create(
@@ -75,7 +73,7 @@ absl::Status TableHandle::WaitUntil(const std::string& position,
                                     std::chrono::milliseconds timeout) const {
   if (followed_ != nullptr) return followed_->WaitUntil(position, timeout);
   return absl::FailedPreconditionError(absl::StrCat(
-      Described(spec()), " follows no stream: its deployment has no section \"updates\""));
+      spec().Described(), " follows no stream: its deployment has no section \"updates\""));
 }
 
 absl::Status TableHandle::ResolveDefaultRow(const nlohmann::json& wanted) {
@@ -92,8 +90,8 @@ absl::Status TableHandle::ResolveDefaultRow(const nlohmann::json& wanted) {
     if (absl::Status status = table_->FindRaw({&id, 1}, stored.data(), &found); !status.ok())
       return status;
     if (!found) {
-      return absl::InvalidArgumentError(absl::StrCat(Described(spec()), ": `default_row` names id ",
-                                                     id, ", which the table does not hold"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          spec().Described(), ": `default_row` names id ", id, ", which the table does not hold"));
     }
     for (int t = 0; t < 3; ++t) {
       decode[t] = SelectDecodeRow(spec().row_format, static_cast<ElementType>(t), SelectedCpuIsa());
@@ -101,7 +99,7 @@ absl::Status TableHandle::ResolveDefaultRow(const nlohmann::json& wanted) {
   } else if (wanted.is_array()) {
     if (static_cast<int64_t>(wanted.size()) != dim) {
       return absl::InvalidArgumentError(
-          absl::StrCat(Described(spec()), ": `default_row` has ", wanted.size(),
+          absl::StrCat(spec().Described(), ": `default_row` has ", wanted.size(),
                        " elements, the table's embedding_dim is ", dim));
     }
     for (int64_t i = 0; i < dim; ++i) {
@@ -143,7 +141,7 @@ absl::Status TableHandle::CheckRange(absl::Span<Key> keys) const {
 absl::Status TableHandle::OutOfRangeError(size_t position, Key id) const {
   const bool wraps = WrapsNegatives();
   return absl::InvalidArgumentError(
-      absl::StrCat(Described(spec()), ": ids[", position, "] = ", id, " is not in [",
+      absl::StrCat(spec().Described(), ": ids[", position, "] = ", id, " is not in [",
                    wraps ? -vocabulary_size_ : 0, ", ", vocabulary_size_,
                    "), and `out_of_range` is \"", wraps ? "wrap_negatives" : "error", "\""));
 }

@@ -40,7 +40,7 @@ class GroupLookup {
   mutable KeyCost key_cost_;
 };
 
-const LookupOpRegistrar<GroupLookup> registered("HpsGroupLookup");
+const LookupOpRegistrar<GroupLookup> group_lookup_is_registered("HpsGroupLookup");
 
 }  // namespace
 }  // namespace tf_hps

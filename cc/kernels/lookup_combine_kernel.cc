@@ -101,7 +101,7 @@ class LookupCombine {
   Combiner combiner_ = Combiner::kSum;
 };
 
-const LookupOpRegistrar<LookupCombine> registered("HpsLookupCombine");
+const LookupOpRegistrar<LookupCombine> lookup_combine_is_registered("HpsLookupCombine");
 
 // From the ascending number of each id's bag to where each bag begins.
 class RowSplitsOp : public tensorflow::OpKernel {

@@ -29,7 +29,7 @@ class Lookup {
   mutable KeyCost key_cost_;
 };
 
-const LookupOpRegistrar<Lookup> registered("HpsLookup");
+const LookupOpRegistrar<Lookup> lookup_is_registered("HpsLookup");
 
 }  // namespace
 }  // namespace tf_hps

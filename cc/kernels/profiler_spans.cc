@@ -20,7 +20,7 @@ const Profiler profiler = {
     [](int64_t id) { TraceMe::ActivityEnd(id); },
 };
 
-const bool registered = [] {
+const bool profiler_spans_is_registered = [] {
   TheProfiler().store(&profiler, std::memory_order_release);
   return true;
 }();

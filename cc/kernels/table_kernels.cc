@@ -150,7 +150,7 @@ OpKernel* New(OpKernelConstruction* ctx) {
   return new Kernel(ctx);
 }
 
-const TableKernelsRegistrar registered(tensorflow::DEVICE_CPU);
+const TableKernelsRegistrar table_kernels_is_registered(tensorflow::DEVICE_CPU);
 
 }  // namespace
 

@@ -200,7 +200,7 @@ bool RegisterMetrics() {
   return true;
 }
 
-const bool registered = RegisterMetrics();
+const bool table_metrics_is_registered = RegisterMetrics();
 
 }  // namespace
 }  // namespace tf_hps

@@ -48,8 +48,8 @@ absl::StatusOr<MemoryStoreOptions> Options(const TableSpec& spec, const nlohmann
   return store;
 }
 
-absl::StatusOr<std::unique_ptr<EmbeddingStore>> Open(const TableSpec& spec,
-                                                     const nlohmann::json& options) {
+absl::StatusOr<std::unique_ptr<EmbeddingStore>> OpenMemory(const TableSpec& spec,
+                                                           const nlohmann::json& options) {
   const absl::StatusOr<MemoryStoreOptions> store = Options(spec, options);
   return store.ok() ? OpenMemoryStore(spec, *store) : store.status();
 }
@@ -62,7 +62,7 @@ absl::StatusOr<int64_t> MemoryBytes(const TableSpec& spec, const nlohmann::json&
   return static_cast<int64_t>(static_cast<double>(rows) * BytesPerRow(spec, *store));
 }
 
-const bool registered = RegisterStoreBackend(
+const bool memory_is_registered = RegisterStoreBackend(
     {"memory",
      StoreRank::kProcessMemory,
      {{"capacity_rows", FieldType::kInt, nullptr, "rows kept at most; none: no bound", {}, 1},
@@ -82,7 +82,7 @@ const bool registered = RegisterStoreBackend(
        "folder of the hot keys, whose rows are in memory before a table has opened"},
       {"save_hot_keys_s", FieldType::kInt, 0,
        "seconds between two writings of the hot keys into that folder; 0: never"}},
-     &Open,
+     &OpenMemory,
      /*describe=*/nullptr,
      &MemoryBytes});
 

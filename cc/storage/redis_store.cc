@@ -20,7 +20,7 @@ namespace tf_hps {
 namespace {
 
 // Of the lookups' batches, one after the other, so that the replies of one fit the caches.
-constexpr size_t kFindChunk = 16384;
+constexpr size_t kKeysPerFind = 16384;
 // What Redis takes for a row beside its bytes: the key's text and the two objects, as jemalloc
 // rounds them.
 constexpr int64_t kBytesBesideRow = 120;
@@ -42,8 +42,8 @@ class RedisStore : public EmbeddingStore {
     if (absl::Status status = Ready(deadline); !status.ok()) return Counted(status);
     std::vector<uint32_t> left;
     absl::Status first_error;
-    for (size_t begin = 0; begin < pending->size(); begin += kFindChunk) {
-      const size_t end = std::min(begin + kFindChunk, pending->size());
+    for (size_t begin = 0; begin < pending->size(); begin += kKeysPerFind) {
+      const size_t end = std::min(begin + kKeysPerFind, pending->size());
       RedisFind find(&table_, keys, sink);
       for (size_t i = begin; i < end; ++i) find.Add((*pending)[i]);
       first_error.Update(find.Run(deadline));
@@ -159,8 +159,8 @@ class RedisStore : public EmbeddingStore {
   Mutex update_mutex_;
 };
 
-absl::StatusOr<std::unique_ptr<EmbeddingStore>> Open(const TableSpec& spec,
-                                                     const nlohmann::json& options) {
+absl::StatusOr<std::unique_ptr<EmbeddingStore>> OpenRedisStore(const TableSpec& spec,
+                                                               const nlohmann::json& options) {
   const absl::StatusOr<RedisOptions> parsed = ParseRedisOptions(options);
   if (!parsed.ok()) return parsed.status();
   auto store = std::make_unique<RedisStore>(spec, RedisClient::Get(*parsed));
@@ -170,8 +170,8 @@ absl::StatusOr<std::unique_ptr<EmbeddingStore>> Open(const TableSpec& spec,
   return store;
 }
 
-const bool registered =
-    RegisterStoreBackend({"redis", StoreRank::kSharedMemory, RedisConfigFields(), &Open});
+const bool redis_is_registered =
+    RegisterStoreBackend({"redis", StoreRank::kSharedMemory, RedisConfigFields(), &OpenRedisStore});
 
 }  // namespace
 }  // namespace tf_hps

@@ -21,7 +21,7 @@ namespace {
 
 // Keys per MultiGet. RocksDB reads them 32 at a time whatever the number: 64 and 512 gave one rate,
 // 4096 took 5 to 10 % longer (benchmarks/cc/rocksdb_store_find.cc).
-constexpr size_t kFindChunk = 512;
+constexpr size_t kKeysPerMultiGet = 512;
 // A batch is one write to the log: bounded, so that a bulk insert does not hold all its rows twice.
 constexpr size_t kWriteChunkBytes = size_t{4} << 20;
 
@@ -33,7 +33,7 @@ class Gets {
   Gets(const Gets&) = delete;
   Gets& operator=(const Gets&) = delete;
 
-  bool full() const { return size_ == kFindChunk; }
+  bool full() const { return size_ == kKeysPerMultiGet; }
   size_t size() const { return size_; }
   void Add(uint64_t order) { keys_[size_++] = RocksdbKeyBytes(order); }
 
@@ -72,11 +72,11 @@ class Gets {
 
   size_t size_ = 0;
   bool freed_ = true;
-  std::array<uint64_t, kFindChunk> keys_;
-  std::array<const char*, kFindChunk> pointers_;
-  std::array<size_t, kFindChunk> sizes_;
-  std::array<rocksdb_pinnableslice_t*, kFindChunk> values_;
-  std::array<char*, kFindChunk> errors_;
+  std::array<uint64_t, kKeysPerMultiGet> keys_;
+  std::array<const char*, kKeysPerMultiGet> pointers_;
+  std::array<size_t, kKeysPerMultiGet> sizes_;
+  std::array<rocksdb_pinnableslice_t*, kKeysPerMultiGet> values_;
+  std::array<char*, kKeysPerMultiGet> errors_;
 };
 
 struct Wanted {
@@ -320,8 +320,8 @@ absl::StatusOr<OpenRocksdbTable> FindOrCreate(const TableSpec& spec, const std::
   return OpenRocksdbTable{*std::move(database), *table};
 }
 
-absl::StatusOr<std::unique_ptr<EmbeddingStore>> Open(const TableSpec& spec,
-                                                     const nlohmann::json& options) {
+absl::StatusOr<std::unique_ptr<EmbeddingStore>> OpenRocksdbStore(const TableSpec& spec,
+                                                                 const nlohmann::json& options) {
   std::string path;
   const absl::StatusOr<RocksdbOptions> parsed = ParseOptions(options, &path);
   if (!parsed.ok()) return parsed.status();
@@ -357,7 +357,7 @@ absl::StatusOr<TableSpec> Describe(const std::string& name, const std::string& g
   return spec;
 }
 
-const bool registered = RegisterStoreBackend(
+const bool rocksdb_is_registered = RegisterStoreBackend(
     {"rocksdb",
      StoreRank::kPersistent,
      {{"path", FieldType::kPath, nullptr, "directory of the store"},
@@ -365,7 +365,7 @@ const bool registered = RegisterStoreBackend(
        "take no lock and write nothing: any number of processes may"},
       {"block_cache_bytes", FieldType::kInt, RocksdbOptions().block_cache_bytes,
        "memory for blocks read, in bytes, for all tables of the store; 0: none"}},
-     &Open,
+     &OpenRocksdbStore,
      &Describe});
 
 }  // namespace

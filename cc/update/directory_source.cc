@@ -23,7 +23,7 @@ constexpr absl::string_view kSuffix = ".hpsu";
 std::string NameOf(uint64_t number) { return absl::StrFormat("%020d%s", number, kSuffix); }
 
 // The number of a segment's name; 0 for other files, unfinished segments among them.
-uint64_t NumberOf(absl::string_view name) {
+uint64_t SegmentNumber(absl::string_view name) {
   uint64_t number = 0;
   if (!absl::ConsumeSuffix(&name, kSuffix) || name.size() != kDigits ||
       name.find_first_not_of("0123456789") != name.npos || !absl::SimpleAtoi(name, &number)) {
@@ -38,7 +38,7 @@ class DirectorySource : public UpdateSource {
   explicit DirectorySource(std::string folder) : folder_(std::move(folder)) {}
 
   absl::StatusOr<std::optional<Commit>> After(const std::string& position) override {
-    const uint64_t last = NumberOf(position);
+    const uint64_t last = SegmentNumber(position);
     if (last == 0 && !position.empty()) {
       return absl::InvalidArgumentError(absl::StrCat(
           "the position \"", position, "\" is no segment's name, such as ", NameOf(1)));
@@ -73,7 +73,7 @@ class DirectorySource : public UpdateSource {
   absl::StatusOr<int64_t> CommitsAfter(const std::string& position) override {
     absl::StatusOr<Numbers> numbers = List(0);
     if (!numbers.ok()) return numbers.status();
-    const uint64_t last = NumberOf(position);
+    const uint64_t last = SegmentNumber(position);
     return static_cast<int64_t>(numbers->newest > last ? numbers->newest - last : 0);
   }
 
@@ -91,7 +91,7 @@ class DirectorySource : public UpdateSource {
       errno = 0;
       const dirent* const entry = readdir(folder.get());
       if (entry == nullptr) break;
-      const uint64_t number = NumberOf(entry->d_name);
+      const uint64_t number = SegmentNumber(entry->d_name);
       if (number > numbers.newest) numbers.newest = number;
       if (number > after && (numbers.first_after == 0 || number < numbers.first_after)) {
         numbers.first_after = number;
@@ -144,7 +144,7 @@ std::string FolderOf(absl::string_view url) {
   return folder;
 }
 
-const bool registered =
+const bool directory_is_registered =
     RegisterUpdateSource({"directory", {}, [](const nlohmann::json& options) {
                             return OpenDirectorySource(FolderOf(options["url"].get<std::string>()));
                           }});

@@ -247,7 +247,7 @@ class RedisStreamSource : public UpdateSource {
   std::optional<std::chrono::steady_clock::time_point> told_;
 };
 
-const bool registered =
+const bool redis_stream_is_registered =
     RegisterUpdateSource({"redis_stream", RedisStreamConfigFields(), &OpenRedisStreamSource});
 
 }  // namespace

@@ -4,7 +4,7 @@
 namespace tf_hps {
 namespace {
 
-const TableKernelsRegistrar registered(tensorflow::DEVICE_GPU);
+const TableKernelsRegistrar gpu_table_kernels_are_registered(tensorflow::DEVICE_GPU);
 
 }  // namespace
 }  // namespace tf_hps

@@ -14,8 +14,8 @@ const std::vector<Key> kIds = {1, 2, 3, 1, 9, 2};
 const std::vector<int64_t> kSplits = {0, 2, 2, 5, 6};
 const std::vector<float> kWeights = {0.5f, 2, 1.5f, -0.25f, 3, 0};
 constexpr size_t kBags = 4;
-constexpr float kDefault = -2.5f;
-constexpr uint8_t kUntouched = 0xcd;
+constexpr float kDefaultValue = -2.5f;
+constexpr uint8_t kUntouchedByte = 0xcd;
 
 class BagsOfRows {
  public:
@@ -26,7 +26,7 @@ class BagsOfRows {
         ids_(kIds, on_device, stream_.get()),
         splits_(kSplits, on_device, stream_.get()),
         weights_(kWeights, on_device, stream_.get()),
-        default_row_(std::vector<float>(dim, kDefault), on_device, stream_.get()) {
+        default_row_(std::vector<float>(dim, kDefaultValue), on_device, stream_.get()) {
     CacheOptions options;
     options.table = "genre_id";
     options.embedding_dim = dim;
@@ -110,7 +110,7 @@ class BagsOfRows {
     return row;
   }
   std::vector<float> DecodedRows() const {
-    std::vector<float> rows(kIds.size() * dim_, kDefault);
+    std::vector<float> rows(kIds.size() * dim_, kDefaultValue);
     const DecodeRow decode = SelectDecodeRow(format_, ElementType::kFloat32, CpuIsa::kPortable);
     for (size_t i = 0; i < kIds.size(); ++i) {
       if (kIds[i] == 9) continue;
@@ -119,7 +119,7 @@ class BagsOfRows {
     return rows;
   }
   std::vector<uint8_t> Untouched(ElementType type) const {
-    return std::vector<uint8_t>(kBags * dim_ * ElementBytes(type), kUntouched);
+    return std::vector<uint8_t>(kBags * dim_ * ElementBytes(type), kUntouchedByte);
   }
   CacheBatch Batch(TestArray<uint8_t>* out, ElementType type) {
     return {ids_.data(), kIds.size(), {out->data(), type, nullptr}, false};
@@ -178,7 +178,7 @@ TEST_P(CacheCombine, WhatIsMissingIsToldOnceAPositionAndItsBagIsLeft) {
   }
   EXPECT_THAT(combined.misses, UnorderedElementsAre(Pair(1, 2), Pair(2, 3), Pair(5, 2)));
   const size_t bag_bytes = 132 * sizeof(float);
-  std::vector<uint8_t> wanted(kBags * bag_bytes, kUntouched);
+  std::vector<uint8_t> wanted(kBags * bag_bytes, kUntouchedByte);
   std::fill_n(wanted.begin() + bag_bytes, bag_bytes, 0);
   EXPECT_EQ(combined.bags, wanted);
 }

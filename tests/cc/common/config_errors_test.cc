@@ -13,13 +13,15 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 
-TEST_F(ConfigTest, AMissingFileIsNotFound) {
+using ConfigErrorsTest = ConfigTest;
+
+TEST_F(ConfigErrorsTest, AMissingFileIsNotFound) {
   const absl::Status status = LoadConfig(At("none.json")).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(status.message(), HasSubstr(At("none.json")));
 }
 
-TEST_F(ConfigTest, WhatIsNoFileIsRefused) {
+TEST_F(ConfigErrorsTest, WhatIsNoFileIsRefused) {
   EXPECT_THAT(LoadConfig(folder_).status().message(),
               AllOf(StartsWith(folder_.string()), HasSubstr("is a folder")));
   ASSERT_EQ(mkfifo(At("pipe").c_str(), 0600), 0);
@@ -27,7 +29,7 @@ TEST_F(ConfigTest, WhatIsNoFileIsRefused) {
   EXPECT_THAT(LoadConfig(std::string(5000, 'x')).status().message(), HasSubstr("name too long"));
 }
 
-TEST_F(ConfigTest, WhatIsNoJsonSaysWhere) {
+TEST_F(ConfigErrorsTest, WhatIsNoJsonSaysWhere) {
   EXPECT_THAT(Refusal("").message(), AllOf(StartsWith(At("hps.json")), HasSubstr("is empty")));
   EXPECT_THAT(Refusal(" \n").message(), HasSubstr("is empty"));
   EXPECT_THAT(Refusal("{\n  \"a\": ,\n}").message(), HasSubstr("is not JSON at line 2, column 8"));
@@ -38,7 +40,7 @@ TEST_F(ConfigTest, WhatIsNoJsonSaysWhere) {
               AllOf(StartsWith(At("hps.json")), HasSubstr("1e999")));
 }
 
-TEST_F(ConfigTest, NotFiniteNumbersAreNamedWithTheirPosition) {
+TEST_F(ConfigErrorsTest, NotFiniteNumbersAreNamedWithTheirPosition) {
   for (const char* number : {"NaN", "nan", "-NaN", "Infinity", "-Infinity", "-inf"}) {
     EXPECT_THAT(Refusal(std::string("{\n \"sample\": {\"rows\": ") + number + "}}").message(),
                 AllOf(StartsWith(At("hps.json")), HasSubstr("line 2, column 2"),
@@ -47,7 +49,7 @@ TEST_F(ConfigTest, NotFiniteNumbersAreNamedWithTheirPosition) {
   }
 }
 
-TEST_F(ConfigTest, DeepNestingIsRefused) {
+TEST_F(ConfigErrorsTest, DeepNestingIsRefused) {
   const std::string deep(1000000, '[');
   EXPECT_THAT(Refusal("{\"a\": " + deep).message(), HasSubstr("deeper than 32 levels"));
   std::string objects;
@@ -55,19 +57,19 @@ TEST_F(ConfigTest, DeepNestingIsRefused) {
   EXPECT_THAT(Refusal(objects).message(), HasSubstr("deeper than 32 levels"));
 }
 
-TEST_F(ConfigTest, AKeyThatStandsTwiceIsRefused) {
+TEST_F(ConfigErrorsTest, AKeyThatStandsTwiceIsRefused) {
   EXPECT_THAT(Refusal(R"({"a": 1, "a": 2})").message(),
               HasSubstr("the key \"a\" stands twice in the object"));
   EXPECT_THAT(Refusal(R"({"tables": {"m": {"x": [{"x": 1}], "y": 2, "x": 1}}})").message(),
               HasSubstr("the key \"x\" stands twice in \"tables.m\""));
 }
 
-TEST_F(ConfigTest, SyntaxErrorsDoNotShowTexts) {
+TEST_F(ConfigErrorsTest, SyntaxErrorsDoNotShowTexts) {
   EXPECT_THAT(Refusal(R"({"password": "hunter2)").message(), Not(HasSubstr("hunter2")));
   EXPECT_THAT(Refusal(R"({"password": "hunter2" "x"})").message(), Not(HasSubstr("hunter2")));
 }
 
-TEST_F(ConfigTest, FormatVersionsAreChecked) {
+TEST_F(ConfigErrorsTest, FormatVersionsAreChecked) {
   const auto with = [&](const std::string& version) {
     return Refusal("{\"format_version\": " + version + ", \"not_yet_known\": {}}");
   };
@@ -82,7 +84,7 @@ TEST_F(ConfigTest, FormatVersionsAreChecked) {
   EXPECT_THAT(Refusal("{}").message(), HasSubstr("`format_version` is missing"));
 }
 
-TEST_F(ConfigTest, UnknownNamesListTheKnownOnes) {
+TEST_F(ConfigErrorsTest, UnknownNamesListTheKnownOnes) {
   EXPECT_THAT(Refusal(R"({"format_version": 1, "smaple": {}})").message(),
               AllOf(StartsWith(At("hps.json: unknown section \"smaple\"")),
                     HasSubstr("Did you mean \"sample\"?"),
@@ -100,7 +102,7 @@ TEST_F(ConfigTest, UnknownNamesListTheKnownOnes) {
   EXPECT_THAT(SampleRefusal(R"({"zzzzzzzz": 1})"), Not(HasSubstr("Did you mean")));
 }
 
-TEST_F(ConfigTest, WrongValuesSayWhatIsWantedAndWhatCame) {
+TEST_F(ConfigErrorsTest, WrongValuesSayWhatIsWantedAndWhatCame) {
   const std::pair<const char*, const char*> cases[] = {
       {R"({"rows": 0})", "`sample.rows` is a whole number from 1 on. Received: 0"},
       {R"({"rows": 1.5})", "Received: 1.5"},
@@ -123,7 +125,7 @@ TEST_F(ConfigTest, WrongValuesSayWhatIsWantedAndWhatCame) {
   }
 }
 
-TEST_F(ConfigTest, ALongTextIsCutBetweenCharacters) {
+TEST_F(ConfigErrorsTest, ALongTextIsCutBetweenCharacters) {
   std::string text;
   for (int i = 0; i < 1000; ++i) text += "ü";
   const std::string message = SampleRefusal("{\"rows\": \"x" + text + "\"}");
@@ -132,7 +134,7 @@ TEST_F(ConfigTest, ALongTextIsCutBetweenCharacters) {
   EXPECT_THAT(message, HasSubstr("(2001 bytes)"));
 }
 
-TEST_F(ConfigTest, TablesAreChecked) {
+TEST_F(ConfigErrorsTest, TablesAreChecked) {
   const std::pair<const char*, const char*> cases[] = {
       {R"(7)", "`tables.movie_id` is an object. Received: 7"},
       {R"({"generation": "A"})", "`tables.movie_id.generation` is made of [a-z0-9]"},
@@ -163,7 +165,7 @@ TEST_F(ConfigTest, TablesAreChecked) {
   }
 }
 
-TEST_F(ConfigTest, NamesAreChecked) {
+TEST_F(ConfigErrorsTest, NamesAreChecked) {
   for (const char* name : {"", "/a", "a/", "a//b", "a b", "ä", "a\\u0000"}) {
     const std::string quoted = std::string("\"") + name + "\"";
     EXPECT_THAT(Refusal(R"({"format_version": 1, "tables": {)" + quoted + ": {}}}").message(),
@@ -175,13 +177,13 @@ TEST_F(ConfigTest, NamesAreChecked) {
               HasSubstr("`tables` is an object. Received: a list of 0"));
 }
 
-TEST_F(ConfigTest, ADeploymentWithoutTiersIsRefused) {
+TEST_F(ConfigErrorsTest, ADeploymentWithoutTiersIsRefused) {
   EXPECT_THAT(Refusal(R"({"format_version": 1, "tables": {"a": {}}})").message(),
               AllOf(HasSubstr("no tier is configured"),
                     HasSubstr("memory, redis, remote, rocksdb, sample")));
 }
 
-TEST_F(ConfigTest, TheNextGoodConfigStillLoads) {
+TEST_F(ConfigErrorsTest, TheNextGoodConfigStillLoads) {
   EXPECT_FALSE(Refusal("{").ok());
   EXPECT_TRUE(Refusal(R"({"format_version": 1, "sample": {}})").ok());
 }

@@ -51,7 +51,9 @@ std::string Edited(std::mt19937* random) {
   return text;
 }
 
-TEST_F(ConfigTest, RandomEditsLoadOrAreRefusedWithTheFilesName) {
+using ConfigFuzzTest = ConfigTest;
+
+TEST_F(ConfigFuzzTest, RandomEditsLoadOrAreRefusedWithTheFilesName) {
   ASSERT_TRUE(Load(kGood).ok()) << Load(kGood).status();
   int loaded = 0;
   for (unsigned seed = 0; seed < 20000; ++seed) {

@@ -14,8 +14,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr int kDim = 3;
-constexpr Key kKeys = 500;
+constexpr int kBagDim = 3;
+constexpr Key kBagKeys = 500;
 
 // Rows [key, 2 * key, 1]: every second key in memory, all of them on the disk.
 class BagLookupTest : public ::testing::Test {
@@ -25,7 +25,7 @@ class BagLookupTest : public ::testing::Test {
     TableSpec spec;
     spec.deployment = "test";
     spec.name = "movie_id";
-    spec.embedding_dim = kDim;
+    spec.embedding_dim = kBagDim;
     TableConfig config;
     config.name = "movie_id";
     for (const char* kind : {"model_memory", "model_disk"}) {
@@ -37,8 +37,8 @@ class BagLookupTest : public ::testing::Test {
     auto handle = TableHandle::Create(*table, config);
     EXPECT_TRUE(handle.ok()) << handle.status();
     handle_ = *handle;
-    for (Key key = 0; key < kKeys; ++key) {
-      const float elements[kDim] = {static_cast<float>(key), 2.0f * key, 1};
+    for (Key key = 0; key < kBagKeys; ++key) {
+      const float elements[kBagDim] = {static_cast<float>(key), 2.0f * key, 1};
       std::vector<uint8_t> row(sizeof(elements));
       std::memcpy(row.data(), elements, sizeof(elements));
       if (key % 2 == 0) Put("model_memory", key, row);
@@ -57,7 +57,7 @@ class BagLookupTest : public ::testing::Test {
                     std::vector<float>* sums, bool* was_done) {
     Bags bags;
     bags.splits = splits;
-    sums->assign(bags.size() * kDim, -77.0f);
+    sums->assign(bags.size() * kBagDim, -77.0f);
     BagLookup lookup(*handle_, keys, bags, ElementType::kFloat32,
                      reinterpret_cast<uint8_t*>(sums->data()));
     std::vector<size_t> order(lookup.parts());
@@ -79,14 +79,14 @@ class BagLookupTest : public ::testing::Test {
     ASSERT_TRUE(status.ok()) << status;
     EXPECT_EQ(was_done, all_in_memory);
     for (size_t b = 0; b + 1 < splits.size(); ++b) {
-      float sum[kDim] = {};
+      float sum[kBagDim] = {};
       for (int64_t i = splits[b]; i < splits[b + 1]; ++i) {
-        if (keys[i] < 0 || keys[i] >= kKeys) continue;  // the default row: zeros
+        if (keys[i] < 0 || keys[i] >= kBagKeys) continue;  // the default row: zeros
         sum[0] += static_cast<float>(keys[i]);
         sum[1] += 2.0f * static_cast<float>(keys[i]);
         sum[2] += 1;
       }
-      for (int j = 0; j < kDim; ++j) EXPECT_EQ(sums[b * kDim + j], sum[j]) << "bag " << b;
+      for (int j = 0; j < kBagDim; ++j) EXPECT_EQ(sums[b * kBagDim + j], sum[j]) << "bag " << b;
     }
   }
 
@@ -103,7 +103,7 @@ std::vector<int64_t> SomeSplits() {
 TEST_F(BagLookupTest, AnswersFromMemory) {
   const std::vector<int64_t> splits = SomeSplits();
   std::vector<Key> keys(splits.back());
-  for (size_t i = 0; i < keys.size(); ++i) keys[i] = (i * 2) % kKeys;
+  for (size_t i = 0; i < keys.size(); ++i) keys[i] = (i * 2) % kBagKeys;
   ExpectSums(keys, splits, /*all_in_memory=*/true);
 }
 
@@ -114,7 +114,7 @@ TEST_F(BagLookupTest, WhatMemoryDoesNotHaveComesFromTheStores) {
   keys[2600] = 3;
   ExpectSums(keys, splits, /*all_in_memory=*/false);
   std::mt19937 random(3);
-  for (Key& key : keys) key = static_cast<Key>(random() % (kKeys + 20)) - 10;
+  for (Key& key : keys) key = static_cast<Key>(random() % (kBagKeys + 20)) - 10;
   ExpectSums(keys, splits, /*all_in_memory=*/false);
   // Everything was promoted, or marked as unknown.
   handle_->table().WaitForPromotions();

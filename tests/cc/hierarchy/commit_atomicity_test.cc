@@ -16,16 +16,15 @@
 namespace tf_hps {
 namespace {
 
-constexpr int kDim = FollowingTables::kDim;
-constexpr int kKeys = 300;
+constexpr int kAtomicKeys = 300;
 
-struct Tiers {
+struct AtomicTiers {
   std::string name;
   nlohmann::json memory;
   bool rocksdb;
 };
 
-class CommitAtomicityTest : public testing::TestWithParam<Tiers> {
+class CommitAtomicityTest : public testing::TestWithParam<AtomicTiers> {
  protected:
   void SetUp() override {
     tables_.config()["memory"] = GetParam().memory;
@@ -38,7 +37,7 @@ class CommitAtomicityTest : public testing::TestWithParam<Tiers> {
 
   // The versions of the rows of these keys in both tables, as one lookup of a group sees them.
   std::vector<float> Versions(const std::vector<Key>& keys) {
-    std::vector<float> rows(2 * keys.size() * kDim);
+    std::vector<float> rows(2 * keys.size() * FollowingTables::kDim);
     const auto find = [&]() -> absl::Status {
       float* to = rows.data();
       for (const char* name : {"movies", "users"}) {
@@ -49,7 +48,7 @@ class CommitAtomicityTest : public testing::TestWithParam<Tiers> {
         absl::Status status = table.FindInMemory(keys, sink, &pending);
         if (status.ok()) status = table.FindInStores(keys, sink, &pending);
         if (!status.ok()) return status;
-        to += keys.size() * kDim;
+        to += keys.size() * FollowingTables::kDim;
       }
       return absl::OkStatus();
     };
@@ -57,7 +56,7 @@ class CommitAtomicityTest : public testing::TestWithParam<Tiers> {
     EXPECT_TRUE(status.ok()) << status;
     std::vector<float> versions;
     for (size_t i = 0; i < rows.size(); ++i) {
-      if (i % kDim == 0) versions.push_back(rows[i]);
+      if (i % FollowingTables::kDim == 0) versions.push_back(rows[i]);
       EXPECT_EQ(rows[i], versions.back()) << "a torn row";
     }
     return versions;
@@ -75,7 +74,7 @@ TEST_P(CommitAtomicityTest, ALookupSeesAllOfACommitOrNothing) {
   // A key's row is the number of the commit that was the last one to write it. Commit v writes all
   // keys whose remainder is v % 3.
   std::vector<Key> keys_of[3];
-  for (Key key = 0; key < kKeys; ++key) keys_of[key % 3].push_back(key);
+  for (Key key = 0; key < kAtomicKeys; ++key) keys_of[key % 3].push_back(key);
 
   std::atomic<bool> stop{false};
   std::atomic<int64_t> lookups{0};
@@ -86,7 +85,7 @@ TEST_P(CommitAtomicityTest, ALookupSeesAllOfACommitOrNothing) {
       float newest[3] = {0, 0, 0};
       while (!stop) {
         std::vector<Key> keys(24);
-        for (Key& key : keys) key = random() % kKeys;
+        for (Key& key : keys) key = random() % kAtomicKeys;
         const std::vector<float> versions = Versions(keys);
         // All keys of a remainder are of one commit, in both tables; and the remainders' commits
         // follow each other: the newest has one right before it, and one before that.
@@ -117,8 +116,8 @@ TEST_P(CommitAtomicityTest, ALookupSeesAllOfACommitOrNothing) {
       for (Key key : keys_of[version % 3]) {
         if (key % 2 == part) keys.push_back(key);
       }
-      writer.Rows("movies", movies, kDim, keys, version);
-      writer.Rows("users", users, kDim, keys, version);
+      writer.Rows("movies", movies, FollowingTables::kDim, keys, version);
+      writer.Rows("users", users, FollowingTables::kDim, keys, version);
     }
     last = writer.Commit();
     if (version % 8 == 0) tables_.WaitUntil("users", last);
@@ -136,11 +135,11 @@ TEST_P(CommitAtomicityTest, ALookupSeesAllOfACommitOrNothing) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Tiers, CommitAtomicityTest,
-    testing::Values(Tiers{"memory", nlohmann::json::object(), false},
-                    Tiers{"rocksdb", nullptr, true},
-                    Tiers{"preloaded", nlohmann::json::object(), true},
-                    Tiers{"evicting", {{"capacity_rows", 40}, {"eviction", "lru"}}, true}),
+    AtomicTiers, CommitAtomicityTest,
+    testing::Values(AtomicTiers{"memory", nlohmann::json::object(), false},
+                    AtomicTiers{"rocksdb", nullptr, true},
+                    AtomicTiers{"preloaded", nlohmann::json::object(), true},
+                    AtomicTiers{"evicting", {{"capacity_rows", 40}, {"eviction", "lru"}}, true}),
     [](const auto& info) { return info.param.name; });
 
 TEST(CommitGateTest, APinnedCommitStays) {

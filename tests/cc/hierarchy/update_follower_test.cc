@@ -16,7 +16,6 @@ namespace tf_hps {
 namespace {
 
 using testing::HasSubstr;
-constexpr int kDim = FollowingTables::kDim;
 
 class UpdateFollowerTest : public testing::TestWithParam<std::string> {
  protected:
@@ -34,8 +33,8 @@ class UpdateFollowerTest : public testing::TestWithParam<std::string> {
 TEST_P(UpdateFollowerTest, ACommitReachesAllItsTables) {
   tables_.Open();
   SegmentWriter writer = tables_.Writer();
-  writer.Rows("movies", tables_.Generation("movies"), kDim, {1, 2, -7}, 1.5);
-  writer.Rows("users", tables_.Generation("users"), kDim, {1}, 2.5);
+  writer.Rows("movies", tables_.Generation("movies"), FollowingTables::kDim, {1, 2, -7}, 1.5);
+  writer.Rows("users", tables_.Generation("users"), FollowingTables::kDim, {1}, 2.5);
   const std::string position = writer.Commit();
   tables_.WaitUntil("movies", position);
   tables_.WaitUntil("users", position);
@@ -53,9 +52,9 @@ TEST_P(UpdateFollowerTest, LaterFramesOfACommitWin) {
   tables_.Open();
   const std::string generation = tables_.Generation("movies");
   SegmentWriter writer = tables_.Writer();
-  writer.Rows("movies", generation, kDim, {1, 2, 3}, 1);
+  writer.Rows("movies", generation, FollowingTables::kDim, {1, 2, 3}, 1);
   writer.Erase("movies", generation, {1, 2});
-  writer.Rows("movies", generation, kDim, {2}, 2);
+  writer.Rows("movies", generation, FollowingTables::kDim, {2}, 2);
   tables_.WaitUntil("movies", writer.Commit());
   EXPECT_EQ(tables_.Value("movies", 1), 0);
   EXPECT_EQ(tables_.Value("movies", 2), 2);
@@ -66,7 +65,7 @@ TEST_P(UpdateFollowerTest, EraseBringsTheDefaultRowBack) {
   tables_.Open();
   const std::string generation = tables_.Generation("movies");
   SegmentWriter writer = tables_.Writer();
-  writer.Rows("movies", generation, kDim, {1}, 1);
+  writer.Rows("movies", generation, FollowingTables::kDim, {1}, 1);
   tables_.WaitUntil("movies", writer.Commit());
   EXPECT_EQ(tables_.Value("movies", 1), 1);
   writer.Erase("movies", generation, {1, 99});
@@ -79,12 +78,12 @@ TEST_P(UpdateFollowerTest, AServerThatStartsLateCatchesUp) {
   tables_.Open();
   const std::string generation = tables_.Generation("movies");
   SegmentWriter writer = tables_.Writer();
-  writer.Rows("movies", generation, kDim, {1}, 1);
+  writer.Rows("movies", generation, FollowingTables::kDim, {1}, 1);
   tables_.WaitUntil("movies", writer.Commit());
   tables_.Close();
   std::string last;
   for (int version = 2; version <= 20; ++version) {
-    writer.Rows("movies", generation, kDim, {1, version}, version);
+    writer.Rows("movies", generation, FollowingTables::kDim, {1, version}, version);
     last = writer.Commit();
   }
   tables_.Open();
@@ -100,11 +99,11 @@ TEST_P(UpdateFollowerTest, ACommitThatIsSentTwiceCountsOnce) {
   const std::string generation = tables_.Generation("movies");
   SegmentWriter writer = tables_.Writer();
   SegmentWriter other = tables_.Writer("ffff");
-  writer.Rows("movies", generation, kDim, {1}, 1);
+  writer.Rows("movies", generation, FollowingTables::kDim, {1}, 1);
   const std::string first = writer.Finish();
   writer.Write(first);
   other.SetNextSegment(2);
-  other.Rows("movies", generation, kDim, {1}, 2);
+  other.Rows("movies", generation, FollowingTables::kDim, {1}, 2);
   other.Commit();
   writer.SetNextSegment(3);
   tables_.WaitUntil("movies", writer.Write(first));
@@ -117,10 +116,10 @@ TEST_P(UpdateFollowerTest, MissingCommitsOfAPublisherAreCounted) {
   tables_.Open();
   const std::string generation = tables_.Generation("movies");
   SegmentWriter writer = tables_.Writer();
-  writer.Rows("movies", generation, kDim, {1}, 1);
+  writer.Rows("movies", generation, FollowingTables::kDim, {1}, 1);
   writer.Commit();
   writer.SkipSequences(3);
-  writer.Rows("movies", generation, kDim, {2}, 2);
+  writer.Rows("movies", generation, FollowingTables::kDim, {2}, 2);
   tables_.WaitUntil("movies", writer.Commit());
   EXPECT_EQ(tables_.Value("movies", 2), 2) << "what came is applied";
   EXPECT_EQ(tables_.Updates("movies")["gaps"], 1);
@@ -129,11 +128,11 @@ TEST_P(UpdateFollowerTest, MissingCommitsOfAPublisherAreCounted) {
 TEST_P(UpdateFollowerTest, OtherGenerationsAndDeploymentsArePassedOver) {
   tables_.Open();
   SegmentWriter writer = tables_.Writer();
-  writer.Rows("movies", "another", kDim, {1}, 1);
+  writer.Rows("movies", "another", FollowingTables::kDim, {1}, 1);
   writer.Commit();
   SegmentWriter stranger(tables_.stream(), "another-deployment");
   stranger.SetNextSegment(2);
-  stranger.Rows("movies", tables_.Generation("movies"), kDim, {1}, 1);
+  stranger.Rows("movies", tables_.Generation("movies"), FollowingTables::kDim, {1}, 1);
   tables_.WaitUntil("movies", stranger.Commit());
   EXPECT_EQ(tables_.Value("movies", 1), 0);
   EXPECT_EQ(tables_.Updates("movies")["other_generation_frames"], 1);
@@ -152,22 +151,23 @@ TEST_P(UpdateFollowerTest, BadCommitsAreKeptAsideAndTheStreamGoesOn) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const float infinity = std::numeric_limits<float>::infinity();
   for (float bad : {nan, -infinity}) {
-    std::vector<float> rows(2 * kDim, 1);
-    rows[kDim + 2] = bad;
-    writer.Rows("users", users, kDim, {1}, 1);  // goes with the others
-    writer.RowsOf("movies", generation, kDim, {1, 2}, rows);
+    std::vector<float> rows(2 * FollowingTables::kDim, 1);
+    rows[FollowingTables::kDim + 2] = bad;
+    writer.Rows("users", users, FollowingTables::kDim, {1}, 1);  // goes with the others
+    writer.RowsOf("movies", generation, FollowingTables::kDim, {1, 2}, rows);
     writer.Commit();
   }
-  writer.Rows("movies", generation, kDim + 1, {1}, 1);
+  writer.Rows("movies", generation, FollowingTables::kDim + 1, {1}, 1);
   writer.Commit();
-  writer.Rows("movies", generation, kDim, {1}, 1);
+  writer.Rows("movies", generation, FollowingTables::kDim, {1}, 1);
   std::string damaged = writer.Finish();
   damaged[damaged.size() / 2] ^= 1;
   writer.Write(damaged);
-  writer.Rows("cities", generation, kDim, {1}, 1);
-  writer.Rows("users", users, kDim, {2}, 2);  // goes its own way: the table is unknown here
+  writer.Rows("cities", generation, FollowingTables::kDim, {1}, 1);
+  writer.Rows("users", users, FollowingTables::kDim, {2},
+              2);  // goes its own way: the table is unknown here
   writer.Commit();
-  writer.Rows("movies", generation, kDim, {3}, 3);
+  writer.Rows("movies", generation, FollowingTables::kDim, {3}, 3);
   tables_.WaitUntil("movies", writer.Commit());
 
   EXPECT_EQ(tables_.Value("movies", 1), 0);
@@ -194,7 +194,8 @@ TEST_P(UpdateFollowerTest, RowsAreEncodedAsTheTableStoresThem) {
   tables_.config()["tables"]["movies"]["row_format"] = "float16";
   tables_.Open();
   SegmentWriter writer = tables_.Writer();
-  writer.Rows("movies", tables_.Generation("movies"), kDim, {1}, 1.0f + 1.0f / 4096);
+  writer.Rows("movies", tables_.Generation("movies"), FollowingTables::kDim, {1},
+              1.0f + 1.0f / 4096);
   tables_.WaitUntil("movies", writer.Commit());
   EXPECT_EQ(tables_.Value("movies", 1), 1.0f);
 }
@@ -211,7 +212,7 @@ TEST_P(UpdateFollowerTest, OpeningWaitsForThePositionOfTheModel) {
     std::this_thread::sleep_for(std::chrono::milliseconds(30));
     SegmentWriter writer = tables_.Writer();
     for (int i = 0; i < 5; ++i) {
-      writer.Rows("movies", "another", kDim, {1}, 1);
+      writer.Rows("movies", "another", FollowingTables::kDim, {1}, 1);
       writer.Commit();
     }
   });
@@ -239,7 +240,7 @@ TEST_P(UpdateFollowerTest, AStreamThatLostCommitsIsLoudAndStopsItsTables) {
   SegmentWriter writer = tables_.Writer();
   writer.SetNextSegment(5);
   tables_.Open();
-  writer.Rows("movies", tables_.Generation("movies"), kDim, {1}, 1);
+  writer.Rows("movies", tables_.Generation("movies"), FollowingTables::kDim, {1}, 1);
   writer.Commit();
   for (int i = 0; i < 2000 && tables_.Updates("movies")["state"] != "lost"; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
@@ -265,7 +266,7 @@ TEST_P(UpdateFollowerTest, TheRateIsLimited) {
   const auto begin = std::chrono::steady_clock::now();
   std::string last;
   for (int i = 0; i < 6; ++i) {
-    writer.Rows("movies", generation, kDim, std::vector<Key>(20, i), 1);
+    writer.Rows("movies", generation, FollowingTables::kDim, std::vector<Key>(20, i), 1);
     last = writer.Commit();
   }
   tables_.WaitUntil("movies", last);

@@ -24,8 +24,7 @@
 namespace tf_hps {
 namespace {
 
-constexpr int kDim = FollowingTables::kDim;
-constexpr int kKeys = 40;
+constexpr int kKilledKeys = 40;
 
 using Model = std::map<std::pair<std::string, Key>, float>;
 
@@ -60,7 +59,7 @@ TEST(UpdateFullDisk, DISABLED_StopsUpdatesAndNoLookup) {
   SegmentWriter writer = tables.Writer();
   std::vector<Key> keys(100000);
   for (size_t i = 0; i < keys.size(); ++i) keys[i] = i;
-  writer.Rows("movies", generation, kDim, keys, 1);
+  writer.Rows("movies", generation, FollowingTables::kDim, keys, 1);
   tables.WaitUntil("movies", writer.Commit());
 
   FillDisk(disk + "/ballast");
@@ -68,7 +67,7 @@ TEST(UpdateFullDisk, DISABLED_StopsUpdatesAndNoLookup) {
   float value = 1;
   std::string last;
   for (int commit = 0; commit < 1000 && !failing(); ++commit) {
-    writer.Rows("movies", generation, kDim, keys, ++value);
+    writer.Rows("movies", generation, FollowingTables::kDim, keys, ++value);
     last = writer.Commit();
     // RocksDB reserves some space for its log ahead, so it takes many to notice.
     while (!failing() && tables.Updates("movies")["position"] != last) usleep(1000);
@@ -83,6 +82,8 @@ TEST(UpdateFullDisk, DISABLED_StopsUpdatesAndNoLookup) {
   unlink((disk + "/ballast").c_str());
   tables.WaitUntil("movies", last);
   for (Key key = 0; key < 5000; key += 100) EXPECT_EQ(tables.Value("movies", key), value);
+  // Said when it has looked for more.
+  for (int i = 0; i < 1000 && tables.Updates("movies")["state"] != "following"; ++i) usleep(10000);
   EXPECT_EQ(tables.Updates("movies")["state"], "following");
 }
 
@@ -124,11 +125,11 @@ class UpdateKillTest : public testing::Test {
     for (const char* name : {"movies", "users"}) {
       std::vector<Key> keys, erased;
       const int n = 1 + (*random)() % 10;
-      for (int i = 0; i < n; ++i) keys.push_back((*random)() % kKeys);
+      for (int i = 0; i < n; ++i) keys.push_back((*random)() % kKilledKeys);
       for (Key key : keys) now_[{name, key}] = version_;
-      writer_.Rows(name, generations_[name], kDim, keys, version_);
+      writer_.Rows(name, generations_[name], FollowingTables::kDim, keys, version_);
       if ((*random)() % 3 == 0) {
-        erased.push_back((*random)() % kKeys);
+        erased.push_back((*random)() % kKilledKeys);
         now_.erase({name, erased[0]});
         writer_.Erase(name, generations_[name], erased);
       }
@@ -142,7 +143,7 @@ class UpdateKillTest : public testing::Test {
   }
 
   void ExpectRowsOf(const Model& model, const std::string& name, const std::string& when) {
-    for (Key key = 0; key < kKeys; ++key) {
+    for (Key key = 0; key < kKilledKeys; ++key) {
       const auto row = model.find({name, key});
       ASSERT_EQ(tables_.Value(name, key), row == model.end() ? 0 : row->second)
           << name << " " << key << " " << when;
@@ -245,7 +246,7 @@ TEST_F(UpdateKillTest, TwoProcessesFollowOneStream) {
   second.WaitUntil("movies", last_);
   second.WaitUntil("users", last_);
   for (const char* name : {"movies", "users"}) {
-    for (Key key = 0; key < kKeys; ++key) {
+    for (Key key = 0; key < kKilledKeys; ++key) {
       const auto row = now_.find({name, key});
       ASSERT_EQ(second.Value(name, key), row == now_.end() ? 0 : row->second) << name << " " << key;
     }

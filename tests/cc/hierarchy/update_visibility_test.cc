@@ -16,25 +16,25 @@
 namespace tf_hps {
 namespace {
 
-constexpr int kDim = 16;
-constexpr int kKeys = 400;
+constexpr int kVisibleDim = 16;
+constexpr int kVisibleKeys = 400;
 
-struct Tiers {
+struct VisibleTiers {
   std::string name;
   bool real;              // memory and rocksdb; else the model stores
   int64_t capacity_rows;  // of the memory tier; 0: no bound
   bool preload;
 };
 
-class UpdateVisibilityTest : public ::testing::TestWithParam<Tiers> {
+class UpdateVisibilityTest : public ::testing::TestWithParam<VisibleTiers> {
  protected:
   void SetUp() override {
-    const Tiers& tiers = GetParam();
+    const VisibleTiers& tiers = GetParam();
     TableSpec spec;
     spec.deployment = "test";
     spec.name = "movie_id";
     spec.generation = "live-00";
-    spec.embedding_dim = kDim;
+    spec.embedding_dim = kVisibleDim;
     TableConfig config;
     config.name = spec.name;
     if (tiers.real) {
@@ -78,8 +78,8 @@ class UpdateVisibilityTest : public ::testing::TestWithParam<Tiers> {
 
   // All elements of a row are its version; absent reads as the default row, version 0.
   void Publish(const std::vector<Key>& keys, float version) {
-    const std::vector<float> rows(keys.size() * kDim, version);
-    const RowsView view(reinterpret_cast<const uint8_t*>(rows.data()), kDim * sizeof(float));
+    const std::vector<float> rows(keys.size() * kVisibleDim, version);
+    const RowsView view(reinterpret_cast<const uint8_t*>(rows.data()), kVisibleDim * sizeof(float));
     const absl::Status status = table_->Apply({keys, view, {}});
     ASSERT_TRUE(status.ok()) << status;
   }
@@ -92,7 +92,8 @@ class UpdateVisibilityTest : public ::testing::TestWithParam<Tiers> {
 TEST_P(UpdateVisibilityTest, RowsAreWholeAndNeverGoBack) {
   const char* rounds_text = std::getenv("TF_HPS_TEST_VISIBILITY_ROUNDS");
   const int rounds = rounds_text == nullptr ? 300 : std::atoi(rounds_text);
-  std::vector<std::atomic<int>> published(kKeys);  // the newest version whose Apply has begun
+  std::vector<std::atomic<int>> published(
+      kVisibleKeys);  // the newest version whose Apply has begun
   std::atomic<bool> stop{false};
   std::atomic<int64_t> rows_read{0};
 
@@ -100,17 +101,18 @@ TEST_P(UpdateVisibilityTest, RowsAreWholeAndNeverGoBack) {
   for (int r = 0; r < 3; ++r) {
     readers.emplace_back([&, r] {
       std::mt19937 random(r);
-      std::vector<int> newest(kKeys, 0);
+      std::vector<int> newest(kVisibleKeys, 0);
       std::vector<Key> keys(64);
-      std::vector<float> rows(keys.size() * kDim);
+      std::vector<float> rows(keys.size() * kVisibleDim);
       while (!stop) {
-        for (Key& key : keys) key = random() % kKeys;
+        for (Key& key : keys) key = random() % kVisibleKeys;
         const RowSink sink = handle_->SinkFor(ElementType::kFloat32, rows.data());
         const absl::Status status = table_->Find(keys, sink);
         ASSERT_TRUE(status.ok()) << status;
         for (size_t i = 0; i < keys.size(); ++i) {
-          const float version = rows[i * kDim];
-          for (int e = 1; e < kDim; ++e) ASSERT_EQ(rows[i * kDim + e], version) << "torn row";
+          const float version = rows[i * kVisibleDim];
+          for (int e = 1; e < kVisibleDim; ++e)
+            ASSERT_EQ(rows[i * kVisibleDim + e], version) << "torn row";
           // A key may stand twice in a batch, and its two rows come from different moments, but the
           // later position is not read before the earlier one by more than that one lookup.
           if (i != 0 && std::find(keys.begin(), keys.begin() + i, keys[i]) != keys.begin() + i) {
@@ -130,7 +132,7 @@ TEST_P(UpdateVisibilityTest, RowsAreWholeAndNeverGoBack) {
   for (int round = 1; round <= rounds; ++round) {
     keys.clear();
     const int n = 1 + random() % 40;
-    for (int i = 0; i < n; ++i) keys.push_back(random() % kKeys);
+    for (int i = 0; i < n; ++i) keys.push_back(random() % kVisibleKeys);
     for (Key key : keys) published[key] = round;
     Publish(keys, static_cast<float>(round));
     if (round % 16 == 0) std::this_thread::yield();
@@ -140,20 +142,20 @@ TEST_P(UpdateVisibilityTest, RowsAreWholeAndNeverGoBack) {
   for (std::thread& reader : readers) reader.join();
 
   // What stands at the end is the last version of every key.
-  std::vector<float> rows(kDim);
-  for (Key key = 0; key < kKeys; ++key) {
+  std::vector<float> rows(kVisibleDim);
+  for (Key key = 0; key < kVisibleKeys; ++key) {
     ASSERT_TRUE(table_->Find({&key, 1}, handle_->SinkFor(ElementType::kFloat32, rows.data())).ok());
     EXPECT_EQ(rows[0], published[key].load()) << "key " << key;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiers, UpdateVisibilityTest,
-                         ::testing::Values(Tiers{"model_unbounded", false, 0, false},
-                                           Tiers{"model_evicting", false, 50, false},
-                                           Tiers{"model_preloaded", false, 0, true},
-                                           Tiers{"unbounded", true, 0, false},
-                                           Tiers{"evicting", true, 50, false},
-                                           Tiers{"preloaded", true, 0, true}),
+INSTANTIATE_TEST_SUITE_P(VisibleTiers, UpdateVisibilityTest,
+                         ::testing::Values(VisibleTiers{"model_unbounded", false, 0, false},
+                                           VisibleTiers{"model_evicting", false, 50, false},
+                                           VisibleTiers{"model_preloaded", false, 0, true},
+                                           VisibleTiers{"unbounded", true, 0, false},
+                                           VisibleTiers{"evicting", true, 50, false},
+                                           VisibleTiers{"preloaded", true, 0, true}),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace

@@ -14,8 +14,8 @@ using ::testing::IsEmpty;
 using ::testing::Pair;
 using ::testing::SizeIs;
 
-constexpr char kA[] = "aaaa";
-constexpr char kB[] = "bbbb";
+constexpr char kFirst[] = "aaaa";
+constexpr char kSecond[] = "bbbb";
 
 class RocksdbDatabaseTest : public ::testing::Test {
  protected:
@@ -30,15 +30,15 @@ class RocksdbDatabaseTest : public ::testing::Test {
 };
 
 TEST_F(RocksdbDatabaseTest, ALoadedTableIsDescribedAndRead) {
-  RawStore(path_).LoadTable("movie_id", kA, 1, 100);
+  RawStore(path_).LoadTable("movie_id", kFirst, 1, 100);
   const auto spec = DescribeTable(path_, kReadOnly, "movie_id");
   ASSERT_TRUE(spec.ok()) << spec.status();
-  EXPECT_EQ(spec->generation, kA);
+  EXPECT_EQ(spec->generation, kFirst);
   EXPECT_EQ(spec->embedding_dim, 4);
   EXPECT_EQ(spec->row_format, RowFormat::kFloat32);
   EXPECT_EQ(spec->rows, 100);
 
-  const auto store = MustOpen(kReadOnly, kA);
+  const auto store = MustOpen(kReadOnly, kFirst);
   EXPECT_THAT(FindAll(*store, {99, 100, 3}), ElementsAre(Pair(3, RowOf(3)), Pair(99, RowOf(99))));
   EXPECT_THAT(ScanAll(*store), SizeIs(100));
   EXPECT_EQ(store->Stats().rows, 100);
@@ -46,34 +46,34 @@ TEST_F(RocksdbDatabaseTest, ALoadedTableIsDescribedAndRead) {
 }
 
 TEST_F(RocksdbDatabaseTest, TheNewestGenerationIsTheOneLoadedLast) {
-  RawStore(path_).LoadTable("movie_id", kB, 1, 1);
-  RawStore(path_).LoadTable("movie_id", kA, 2, 1, 100);
-  EXPECT_EQ(DescribeTable(path_, kReadOnly, "movie_id")->generation, kA);
-  EXPECT_EQ(DescribeTable(path_, kReadOnly, "movie_id", kB)->generation, kB);
+  RawStore(path_).LoadTable("movie_id", kSecond, 1, 1);
+  RawStore(path_).LoadTable("movie_id", kFirst, 2, 1, 100);
+  EXPECT_EQ(DescribeTable(path_, kReadOnly, "movie_id")->generation, kFirst);
+  EXPECT_EQ(DescribeTable(path_, kReadOnly, "movie_id", kSecond)->generation, kSecond);
   // Both at once, each with its own rows.
-  const auto a = MustOpen(kReadOnly, kA);
-  const auto b = MustOpen(kReadOnly, kB);
+  const auto a = MustOpen(kReadOnly, kFirst);
+  const auto b = MustOpen(kReadOnly, kSecond);
   EXPECT_THAT(FindAll(*a, {0}), ElementsAre(Pair(0, RowOf(100))));
   EXPECT_THAT(FindAll(*b, {0}), ElementsAre(Pair(0, RowOf(0))));
 }
 
 TEST_F(RocksdbDatabaseTest, UnknownTablesAreNotFoundAndTheKnownAreListed) {
-  RawStore(path_).LoadTable("movie_id", kA, 1, 1);
+  RawStore(path_).LoadTable("movie_id", kFirst, 1, 1);
   for (const bool read_only : {kReadOnly, kReadWrite}) {
     EXPECT_THAT(DescribeTable(path_, read_only, "user_id").status(),
                 AllOf(HasCode(StatusCode::kNotFound), Says("no table \"user_id\""),
                       Says("movie_id (generation aaaa, embedding_dim 4, float32)"), Says(path_)));
-    EXPECT_THAT(OpenTable(path_, read_only, kB).status(),
+    EXPECT_THAT(OpenTable(path_, read_only, kSecond).status(),
                 AllOf(HasCode(StatusCode::kNotFound), Says("of generation bbbb")));
   }
 }
 
 TEST_F(RocksdbDatabaseTest, ReadOnlyChangesNoFile) {
-  RawStore(path_).LoadTable("movie_id", kA, 1, 10);
+  RawStore(path_).LoadTable("movie_id", kFirst, 1, 10);
   RawStore(path_).WriteRows("rows/movie_id/half", {{1, "half loaded"}});
   const std::vector<std::string> before = Files(path_);
   {
-    const auto store = MustOpen(kReadOnly, kA);
+    const auto store = MustOpen(kReadOnly, kFirst);
     EXPECT_THAT(ScanAll(*store), SizeIs(10));
     EXPECT_THAT(Insert(*store, {1}, {RowOf(1)}),
                 AllOf(HasCode(StatusCode::kFailedPrecondition), Says("read-only"), Says(path_)));
@@ -85,21 +85,21 @@ TEST_F(RocksdbDatabaseTest, ReadOnlyChangesNoFile) {
 }
 
 TEST_F(RocksdbDatabaseTest, AWriterDropsHalfLoadedTablesOnly) {
-  RawStore(path_).LoadTable("movie_id", kA, 1, 10);
+  RawStore(path_).LoadTable("movie_id", kFirst, 1, 10);
   RawStore(path_).WriteRows("rows/movie_id/half", {{1, "half loaded"}});
   RawStore(path_).WriteRows("somebody's", {{1, "else"}});
-  MustOpen(kReadWrite, kA);
+  MustOpen(kReadWrite, kFirst);
   const auto contents = LookIntoRocksdb(path_);
   ASSERT_TRUE(contents.ok()) << contents.status();
   EXPECT_THAT(contents->column_families,
               ElementsAre("default", "rows/movie_id/aaaa", "somebody's"));
-  EXPECT_THAT(ScanAll(*MustOpen(kReadOnly, kA)), SizeIs(10));
+  EXPECT_THAT(ScanAll(*MustOpen(kReadOnly, kFirst)), SizeIs(10));
 }
 
 TEST_F(RocksdbDatabaseTest, TheRowCountIsAnEstimateFromTheFirstUpdateOn) {
-  RawStore(path_).LoadTable("movie_id", kA, 1, 10);
+  RawStore(path_).LoadTable("movie_id", kFirst, 1, 10);
   {
-    const auto store = MustOpen(kReadWrite, kA);
+    const auto store = MustOpen(kReadWrite, kFirst);
     EXPECT_TRUE(store->Stats().rows_exact);
     ASSERT_TRUE(Insert(*store, {}, {}).ok());
     EXPECT_TRUE(store->Stats().rows_exact);
@@ -107,13 +107,13 @@ TEST_F(RocksdbDatabaseTest, TheRowCountIsAnEstimateFromTheFirstUpdateOn) {
     EXPECT_FALSE(store->Stats().rows_exact);
     EXPECT_EQ(store->Stats().rows, 11);
   }
-  const auto store = MustOpen(kReadOnly, kA);
+  const auto store = MustOpen(kReadOnly, kFirst);
   EXPECT_FALSE(store->Stats().rows_exact);
   EXPECT_EQ(store->Stats().rows, 11);
 }
 
 TEST_F(RocksdbDatabaseTest, APathIsOpenedOnceAndClosedByItsLastHolder) {
-  RawStore(path_).LoadTable("movie_id", kA, 1, 1);
+  RawStore(path_).LoadTable("movie_id", kFirst, 1, 1);
   EXPECT_THAT(OpenRocksdbDatabases(), IsEmpty());
   {
     const auto first = OpenRocksdb(path_, {false});
@@ -131,30 +131,30 @@ TEST_F(RocksdbDatabaseTest, APathIsOpenedOnceAndClosedByItsLastHolder) {
 }
 
 TEST_F(RocksdbDatabaseTest, AWriterWaitsForNoReaderOfItsProcess) {
-  RawStore(path_).LoadTable("movie_id", kA, 1, 1);
-  auto reader = MustOpen(kReadOnly, kA);
-  EXPECT_THAT(OpenTable(path_, kReadWrite, kA).status(),
+  RawStore(path_).LoadTable("movie_id", kFirst, 1, 1);
+  auto reader = MustOpen(kReadOnly, kFirst);
+  EXPECT_THAT(OpenTable(path_, kReadWrite, kFirst).status(),
               AllOf(HasCode(StatusCode::kFailedPrecondition),
                     Says("open read-only in this process"), Says(path_)));
   reader.reset();
-  EXPECT_NE(MustOpen(kReadWrite, kA), nullptr);
+  EXPECT_NE(MustOpen(kReadWrite, kFirst), nullptr);
 }
 
 TEST_F(RocksdbDatabaseTest, AReaderSharesTheWritersDatabaseAndDoesNotWrite) {
-  RawStore(path_).LoadTable("movie_id", kA, 1, 1);
-  const auto writer = MustOpen(kReadWrite, kA);
-  const auto reader = MustOpen(kReadOnly, kA);
+  RawStore(path_).LoadTable("movie_id", kFirst, 1, 1);
+  const auto writer = MustOpen(kReadWrite, kFirst);
+  const auto reader = MustOpen(kReadOnly, kFirst);
   ASSERT_TRUE(Insert(*writer, {7}, {RowOf(7)}).ok());
   EXPECT_THAT(FindAll(*reader, {7}), ElementsAre(Pair(7, RowOf(7))));
   EXPECT_THAT(Insert(*reader, {8}, {RowOf(8)}), HasCode(StatusCode::kFailedPrecondition));
 }
 
 TEST_F(RocksdbDatabaseTest, AReaderFindsGenerationsLoadedSinceItWasOpened) {
-  RawStore(path_).LoadTable("movie_id", kA, 1, 5);
-  const auto old = MustOpen(kReadOnly, kA);
-  RawStore(path_).LoadTable("movie_id", kB, 2, 5, 100);
-  EXPECT_EQ(DescribeTable(path_, kReadOnly, "movie_id")->generation, kB);
-  const auto fresh = MustOpen(kReadOnly, kB);
+  RawStore(path_).LoadTable("movie_id", kFirst, 1, 5);
+  const auto old = MustOpen(kReadOnly, kFirst);
+  RawStore(path_).LoadTable("movie_id", kSecond, 2, 5, 100);
+  EXPECT_EQ(DescribeTable(path_, kReadOnly, "movie_id")->generation, kSecond);
+  const auto fresh = MustOpen(kReadOnly, kSecond);
   ASSERT_NE(fresh, nullptr);
   EXPECT_THAT(FindAll(*fresh, {4}), ElementsAre(Pair(4, RowOf(104))));
   EXPECT_THAT(FindAll(*old, {4}), ElementsAre(Pair(4, RowOf(4))));
@@ -172,28 +172,28 @@ TEST_F(RocksdbDatabaseTest, ALiveTableIsMadeByAWriterAndStays) {
     ASSERT_TRUE(Insert(*store, {-1}, {RowOf(1)}).ok());
     EXPECT_EQ(DescribeTable(path_, kReadWrite, "movie_id")->generation, "live-1");
   }
-  RawStore(path_).LoadTable("movie_id", kA, 5, 1);
+  RawStore(path_).LoadTable("movie_id", kFirst, 5, 1);
   MustOpen(kReadWrite, "live-2");
   EXPECT_EQ(DescribeTable(path_, kReadOnly, "movie_id")->generation, "live-2");
   EXPECT_THAT(ScanAll(*MustOpen(kReadOnly, "live-1")), ElementsAre(Pair(-1, RowOf(1))));
 }
 
 TEST_F(RocksdbDatabaseTest, OnlyLiveGenerationsAreMade) {
-  EXPECT_THAT(OpenTable(path_, kReadWrite, kA).status(), HasCode(StatusCode::kNotFound));
+  EXPECT_THAT(OpenTable(path_, kReadWrite, kFirst).status(), HasCode(StatusCode::kNotFound));
 }
 
 TEST_F(RocksdbDatabaseTest, ACheckpointIsAStoreOfItsOwn) {
-  RawStore(path_).LoadTable("movie_id", kA, 1, 10);
+  RawStore(path_).LoadTable("movie_id", kFirst, 1, 10);
   for (const bool read_only : {kReadOnly, kReadWrite}) {
     const std::string copy = dir_ / (read_only ? "copy1" : "copy2");
     {
-      const auto store = MustOpen(read_only, kA);
+      const auto store = MustOpen(read_only, kFirst);
       if (!read_only) ASSERT_TRUE(Insert(*store, {3}, {RowOf(33)}).ok());
       const auto database = FindOpenRocksdb(path_);
       ASSERT_TRUE((*database)->Checkpoint(copy).ok()) << (*database)->Checkpoint(copy);
       EXPECT_THAT((*database)->Checkpoint(copy), Says(copy));  // stands there already
     }
-    const auto store = OpenTable(copy, kReadOnly, kA);
+    const auto store = OpenTable(copy, kReadOnly, kFirst);
     ASSERT_TRUE(store.ok()) << store.status();
     EXPECT_THAT(ScanAll(**store), SizeIs(10));
     EXPECT_EQ(FindAll(**store, {3}).at(3), RowOf(read_only ? 3 : 33));
@@ -247,12 +247,12 @@ TEST_F(RocksdbDatabaseTest, ACommitIsOfOneDatabase) {
 }
 
 TEST_F(RocksdbDatabaseTest, ManyThreadsOpenAndCloseOnePath) {
-  RawStore(path_).LoadTable("movie_id", kA, 1, 3);
+  RawStore(path_).LoadTable("movie_id", kFirst, 1, 3);
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
       for (int round = 0; round < 5; ++round) {
-        const auto store = MustOpen(kReadWrite, kA);
+        const auto store = MustOpen(kReadWrite, kFirst);
         EXPECT_THAT(ScanAll(*store), SizeIs(3));
       }
     });

@@ -22,7 +22,7 @@ using ::testing::ElementsAre;
 using ::testing::Pair;
 using ::testing::SizeIs;
 
-constexpr char kA[] = "aaaa";
+constexpr char kGeneration[] = "aaaa";
 
 // Runs one test of this program elsewhere, on the store at `path`. It says one byte when it is
 // ready, and goes on when its standard input ends.
@@ -82,21 +82,21 @@ void SayReadyAndWait() {
 }
 
 TEST(OtherProcess, DISABLED_WritesAndHoldsTheStore) {
-  const auto store = OpenTable(StorePath(), kReadWrite, kA);
+  const auto store = OpenTable(StorePath(), kReadWrite, kGeneration);
   ASSERT_TRUE(store.ok()) << store.status();
   ASSERT_TRUE(Insert(**store, {2}, {RowOf(22)}).ok());
   SayReadyAndWait();
 }
 
 TEST(OtherProcess, DISABLED_ReadsTheStore) {
-  const auto store = OpenTable(StorePath(), kReadOnly, kA);
+  const auto store = OpenTable(StorePath(), kReadOnly, kGeneration);
   ASSERT_TRUE(store.ok()) << store.status();
   SayReadyAndWait();
   EXPECT_THAT(ScanAll(**store), SizeIs(1000));
 }
 
 TEST(OtherProcess, DISABLED_ReplacesFilesForAWhile) {
-  const auto store = OpenTable(StorePath(), kReadWrite, kA);
+  const auto store = OpenTable(StorePath(), kReadWrite, kGeneration);
   ASSERT_TRUE(store.ok()) << store.status();
   const auto database = FindOpenRocksdb(StorePath());
   std::atomic<bool> stop{false};
@@ -104,8 +104,8 @@ TEST(OtherProcess, DISABLED_ReplacesFilesForAWhile) {
     for (int round = 0; !stop; ++round) {
       ASSERT_TRUE(Insert(**store, {round % 1000}, {RowOf(round)}).ok());
       rocksdb_compact_range_cf((*database)->db(),
-                               (*(*database)->FindTable("movie_id", kA))->rows.get(), nullptr, 0,
-                               nullptr, 0);
+                               (*(*database)->FindTable("movie_id", kGeneration))->rows.get(),
+                               nullptr, 0, nullptr, 0);
       // Longer than a reader takes to open under ThreadSanitizer: against a writer that replaces
       // every file 250 times a second no reader gets in.
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -118,7 +118,7 @@ TEST(OtherProcess, DISABLED_ReplacesFilesForAWhile) {
 
 class RocksdbProcessesTest : public ::testing::Test {
  protected:
-  void SetUp() override { RawStore(path_).LoadTable("movie_id", kA, 1, 1000); }
+  void SetUp() override { RawStore(path_).LoadTable("movie_id", kGeneration, 1, 1000); }
 
   TempDir dir_;
   const std::string path_ = dir_ / "store";
@@ -127,25 +127,25 @@ class RocksdbProcessesTest : public ::testing::Test {
 TEST_F(RocksdbProcessesTest, OneProcessWritesAndTheErrorOfASecondNamesTheCure) {
   OtherProcess writer("WritesAndHoldsTheStore", path_);
   ASSERT_TRUE(writer.ready());
-  EXPECT_THAT(OpenTable(path_, kReadWrite, kA).status(),
+  EXPECT_THAT(OpenTable(path_, kReadWrite, kGeneration).status(),
               AllOf(HasCode(StatusCode::kFailedPrecondition), Says(path_), Says("`read_only`"),
                     Says("TF_HPS_ROCKSDB_READ_ONLY=1")));
   // The cure. The writer's rows are there, those in its log too.
   {
-    const auto reader = OpenTable(path_, kReadOnly, kA);
+    const auto reader = OpenTable(path_, kReadOnly, kGeneration);
     ASSERT_TRUE(reader.ok()) << reader.status();
     EXPECT_THAT(FindAll(**reader, {1, 2}), ElementsAre(Pair(1, RowOf(1)), Pair(2, RowOf(22))));
   }
   EXPECT_TRUE(DescribeTable(path_, kReadWrite, "movie_id").ok());
   EXPECT_TRUE(writer.Finish());
-  EXPECT_TRUE(OpenTable(path_, kReadWrite, kA).ok());
+  EXPECT_TRUE(OpenTable(path_, kReadWrite, kGeneration).ok());
 }
 
 TEST_F(RocksdbProcessesTest, UpdatesOfAProcessThatWasKilledAreThere) {
   OtherProcess writer("WritesAndHoldsTheStore", path_);
   ASSERT_TRUE(writer.ready());
   writer.Kill();
-  const auto store = OpenTable(path_, kReadWrite, kA);
+  const auto store = OpenTable(path_, kReadWrite, kGeneration);
   ASSERT_TRUE(store.ok()) << store.status();
   EXPECT_THAT(FindAll(**store, {2}), ElementsAre(Pair(2, RowOf(22))));
   EXPECT_FALSE((*store)->Stats().rows_exact);
@@ -156,15 +156,15 @@ TEST_F(RocksdbProcessesTest, ManyProcessesReadWhileOneWritesAndCompacts) {
   OtherProcess second("ReadsTheStore", path_);
   ASSERT_TRUE(first.ready() && second.ready());
   {
-    const auto writer = OpenTable(path_, kReadWrite, kA);
+    const auto writer = OpenTable(path_, kReadWrite, kGeneration);
     ASSERT_TRUE(writer.ok()) << writer.status();
     std::vector<Key> keys;
     for (Key key = 0; key < 1000; ++key) keys.push_back(key);
     ASSERT_TRUE((*writer)->Erase(keys).ok());
     const auto database = FindOpenRocksdb(path_);
     rocksdb_compact_range_cf((*database)->db(),
-                             (*(*database)->FindTable("movie_id", kA))->rows.get(), nullptr, 0,
-                             nullptr, 0);
+                             (*(*database)->FindTable("movie_id", kGeneration))->rows.get(),
+                             nullptr, 0, nullptr, 0);
     EXPECT_TRUE(ScanAll(**writer).empty());
   }
   // The readers' files are deleted by now; they see the store as they opened it.
@@ -176,7 +176,7 @@ TEST_F(RocksdbProcessesTest, ReadersOpenWhileAWriterReplacesFiles) {
   OtherProcess writer("ReplacesFilesForAWhile", path_);
   ASSERT_TRUE(writer.ready());
   for (int i = 0; i < 30; ++i) {
-    const auto reader = OpenTable(path_, kReadOnly, kA);
+    const auto reader = OpenTable(path_, kReadOnly, kGeneration);
     ASSERT_TRUE(reader.ok()) << reader.status();
     ASSERT_THAT(ScanAll(**reader, kMinKey, kMaxKey, 5000), SizeIs(1000));
   }
