@@ -27,7 +27,7 @@ from tf_hps.commands import top
 DIM = 32
 SAMPLES = (64, 1024)
 INPUTS = 64  # requests that differ, of each size
-CALLS = {"full": 100, "medium": 60, "small": 5}  # of a server in a round
+CALLS = {"full": 100, "medium": 30, "small": 5}  # of a server in a round
 PERCENTILES = {"p50": 50, "p99": 99}
 
 
