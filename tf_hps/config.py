@@ -159,6 +159,8 @@ class TableConfig:
         out_of_range: What ids outside `[0, vocabulary_size)` do: `"default_row"` (the default),
             `"error"`, or `"wrap_negatives"` (count from the end, as Keras).
         vocabulary_size: Ids the model was trained with. Needed unless out_of_range is default_row.
+        miss_deadline_us: Microseconds that a lookup waits for the stores. Rows that are not there by then
+            are default rows (`embedding_lookup_until_deadline` says which). Default: as long as they take.
         memory: Options of the memory tier that differ for this table; False: the table does without.
         redis: The same for the Redis tier.
         rocksdb: The same for the RocksDB tier.
@@ -176,6 +178,7 @@ class TableConfig:
     default_row: str | Sequence[float] | Mapping[str, int] | None = fields.field(fields.default_row)
     out_of_range: str | None = fields.field(fields.one_of("default_row", "error", "wrap_negatives"))
     vocabulary_size: int | None = fields.field(fields.whole_number(0))
+    miss_deadline_us: int | None = fields.field(fields.whole_number(1))
     memory: MemoryConfig | Literal[False] | None = None
     redis: RedisConfig | Literal[False] | None = None
     rocksdb: RocksdbConfig | Literal[False] | None = None

@@ -74,7 +74,8 @@ struct TableConfig {
   std::string row_format;                // empty: as the store says, else float32
   nlohmann::json default_row = "zeros";  // "zeros", [e0, e1, ...] or {"id": 7}
   OutOfRange out_of_range = OutOfRange::kDefaultRow;
-  int64_t vocabulary_size = 0;  // needed by kError and kWrapNegatives
+  int64_t vocabulary_size = 0;   // needed by kError and kWrapNegatives
+  int64_t miss_deadline_us = 0;  // 0: lookups wait as long as the stores take
   // Effective options of each section the deployment has: every field of it, defaults filled in,
   // paths absolute.
   std::map<std::string, nlohmann::json> sections;

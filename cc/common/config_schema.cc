@@ -110,6 +110,14 @@ const ConfigFields& TableFields() {
        {"default_row", "error", "wrap_negatives"}},
       {"vocabulary_size", FieldType::kInt, nullptr,
        "ids the model was trained with; needed unless out_of_range is default_row"},
+      {"miss_deadline_us",
+       FieldType::kInt,
+       nullptr,
+       "microseconds that a lookup waits for the stores; what is not there by then gets the "
+       "default "
+       "row; default: as long as they take",
+       {},
+       1},
   };
   return *fields;
 }
