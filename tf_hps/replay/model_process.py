@@ -35,6 +35,7 @@ class ModelProcess:
         """Loads a SavedModel and answers each request once; the seconds until both are done."""
         from tensorflow_serving.apis import predict_pb2
 
+        path = os.path.abspath(path)
         started = time.perf_counter()
         self._servable = Servable(os.path.basename(path), 0, path)
         wait_for_preloads(path)

@@ -42,9 +42,7 @@ def replay(
         raise ValueError(f"`seconds` is positive. Received: seconds={seconds}")
     if max_requests < 1:
         raise ValueError(f"`max_requests` is positive. Received: max_requests={max_requests}")
-    paths = [
-        os.path.abspath(os.fspath(path)) for path in (saved_model, against) if path is not None
-    ]
+    paths = [os.fspath(path) for path in (saved_model, against) if path is not None]
     for path in paths:
         if not tf.saved_model.contains_saved_model(path):
             raise FileNotFoundError(f"{path} is no SavedModel: it has no saved_model.pb")
