@@ -1,7 +1,9 @@
 // A trainer commits rows at a steady rate while lookups run: how long until a commit is seen, and
 // what lookups notice of it. Lookups begin when their time has come (an open loop, at 30 % of what
 // was measured as the most), and their time runs from then, so that a pause is paid by all who come
-// in it. Without updates, with them, and without them again (a_a). Prints tab-separated rows.
+// in it. Without updates; while another table of another deployment gets them (what two cores, and
+// three threads that want them, make of it); with them; and without them again (a_a). Prints
+// tab-separated rows.
 //   update_visible [rows in the table, default 1000000] [seconds a part, default 10]
 //                  [rows a second, default 50000] [commits a second, default 20] [dir]
 #include <unistd.h>
@@ -114,51 +116,68 @@ std::vector<double> Publish(SegmentWriter* writer, const TableHandle& table, int
   return times;
 }
 
+// A table that follows a stream of its own, loaded through it.
+struct Followed {
+  Followed(const std::string& dir, const std::string& deployment, int64_t rows, bool rocksdb)
+      : writer((std::filesystem::create_directories(dir + "/stream"), dir + "/stream"),
+               deployment) {
+    nlohmann::json config = {{"format_version", 1},
+                             {"deployment", deployment},
+                             {"memory", nlohmann::json::object()},
+                             {"updates", {{"url", dir + "/stream"}}},
+                             {"tables", {{"items", {{"embedding_dim", kDim}}}}}};
+    if (rocksdb) {
+      config["rocksdb"] = {{"path", dir + "/store"}};
+    } else {
+      config["tables"]["items"]["generation"] = "g1";
+    }
+    std::ofstream(dir + "/hps.json") << config.dump();
+    const auto opened = TableRegistry::Get().Open(dir + "/hps.json", "items");
+    Check(opened.status());
+    table = *opened;
+    std::string last;
+    for (Key begin = 0; begin < rows; begin += 20000) {
+      std::vector<Key> keys;
+      for (Key key = begin; key < std::min(rows, begin + 20000); ++key) keys.push_back(key);
+      writer.Rows("items", table->spec().generation, kDim, keys, 1);
+      last = writer.Commit();
+    }
+    Check(table->WaitUntil(last, std::chrono::minutes(5)));
+  }
+
+  SegmentWriter writer;
+  std::shared_ptr<TableHandle> table;
+};
+
 void Run(int64_t rows, double seconds, int64_t per_second, int64_t commits, const std::string& dir,
          bool rocksdb) {
-  std::filesystem::create_directories(dir + "/stream");
-  nlohmann::json config = {{"format_version", 1},
-                           {"deployment", "bench"},
-                           {"memory", nlohmann::json::object()},
-                           {"updates", {{"url", dir + "/stream"}}},
-                           {"tables", {{"items", {{"embedding_dim", kDim}}}}}};
-  if (rocksdb) {
-    config["rocksdb"] = {{"path", dir + "/store"}};
-  } else {
-    config["tables"]["items"]["generation"] = "g1";
-  }
-  std::ofstream(dir + "/hps.json") << config.dump();
-  const auto opened = TableRegistry::Get().Open(dir + "/hps.json", "items");
-  Check(opened.status());
-  TableHandle& table = **opened;
-  SegmentWriter writer(dir + "/stream", "bench");
-  std::string last;
-  for (Key begin = 0; begin < rows; begin += 20000) {
-    std::vector<Key> keys;
-    for (Key key = begin; key < std::min(rows, begin + 20000); ++key) keys.push_back(key);
-    writer.Rows("items", table.spec().generation, kDim, keys, 1);
-    last = writer.Commit();
-  }
-  Check(table.WaitUntil(last, std::chrono::minutes(5)));
-
-  Lookups lookups(&table, rows);
+  Followed ours(dir + "/ours", "bench", rows, rocksdb);
+  Followed other(dir + "/other", "other", rows, rocksdb);
+  Lookups lookups(ours.table.get(), rows);
   lookups.Capacity();
   const double rate = kLoad * lookups.Capacity();
-  std::vector<double> before = lookups.OpenLoop(rate, seconds);
-  std::atomic<bool> stop{false};
   std::vector<double> visible;
-  std::thread trainer([&] { visible = Publish(&writer, table, rows, per_second, commits, &stop); });
-  std::vector<double> with = lookups.OpenLoop(rate, seconds);
-  stop = true;
-  trainer.join();
-  std::vector<double> after = lookups.OpenLoop(rate, seconds);
-
-  const double p99 = Percentile(&before, 99);
-  std::printf("%s\t%.0f\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%.2f\t%.2f\t%lld\n",
-              rocksdb ? "memory + rocksdb" : "memory", rate, Percentile(&with, 99) / p99,
-              Percentile(&after, 99) / p99, Percentile(&before, 50), p99, Percentile(&with, 99),
-              Percentile(&visible, 50), Percentile(&visible, 99),
-              static_cast<long long>(table.Stats()["updates"]["lookup_retries"].get<int64_t>()));
+  const auto beside = [&](Followed* updated) {
+    std::atomic<bool> stop{false};
+    std::thread trainer([&] {
+      visible = Publish(&updated->writer, *updated->table, rows, per_second, commits, &stop);
+    });
+    std::vector<double> times = lookups.OpenLoop(rate, seconds);
+    stop = true;
+    trainer.join();
+    return Percentile(&times, 99);
+  };
+  std::vector<double> without = lookups.OpenLoop(rate, seconds);
+  const double p50 = Percentile(&without, 50), p99 = Percentile(&without, 99);
+  const double p99_other = beside(&other);
+  const double p99_updates = beside(&ours);
+  without = lookups.OpenLoop(rate, seconds);
+  std::printf(
+      "%s\t%.0f\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%.2f\t%.2f\t%lld\n",
+      rocksdb ? "memory + rocksdb" : "memory", rate, p99_updates / p99, p99_updates / p99_other,
+      Percentile(&without, 99) / p99, p50, p99, p99_updates, p99_other, Percentile(&visible, 50),
+      Percentile(&visible, 99),
+      static_cast<long long>(ours.table->Stats()["updates"]["lookup_retries"].get<int64_t>()));
 }
 
 }  // namespace
@@ -169,7 +188,8 @@ int main(int argc, char** argv) {
     return argc > i ? std::atoll(argv[i]) : otherwise;
   };
   std::printf(
-      "tiers\tlookups_per_s\tratio\ta_a\tp50_ms\tp99_ms\tp99_ms_with_updates\t"
+      "tiers\tlookups_per_s\tratio\tover_other\ta_a\tp50_ms\tp99_ms\tp99_ms_with_updates\t"
+      "p99_ms_of_other\t"
       "visible_p50_ms\tvisible_p99_ms\tretries\n");
   for (const bool rocksdb : {false, true}) {
     const std::string dir =

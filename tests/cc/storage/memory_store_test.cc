@@ -1,5 +1,7 @@
 // What the memory store promises beyond the conformance suite, with each instruction set.
+#include <algorithm>
 #include <limits>
+#include <vector>
 
 #include "cc/common/update_stamps.h"
 #include "cc/storage/store_backend.h"
@@ -11,10 +13,21 @@ namespace {
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::UnorderedElementsAreArray;
 
 constexpr Key kMinKey = std::numeric_limits<Key>::min();
 constexpr Key kMaxKey = std::numeric_limits<Key>::max();
+
+// Large tables and one thread: half a minute under ThreadSanitizer, which has nothing to see there.
+#if defined(__SANITIZE_THREAD__)
+#define SKIP_OF_ONE_THREAD() GTEST_SKIP()
+#else
+#define SKIP_OF_ONE_THREAD() static_cast<void>(0)
+#endif
+
+std::vector<Key> Sorted(std::vector<Key> keys) {
+  std::sort(keys.begin(), keys.end());
+  return keys;
+}
 
 class MemoryStoreTest : public ::testing::TestWithParam<CpuIsa> {
  protected:
@@ -81,6 +94,7 @@ TEST_P(MemoryStoreTest, RowsNeverExceedTheCapacityAndTheNewestIsThere) {
 }
 
 TEST_P(MemoryStoreTest, AFullTableTakesLittleMoreThanItsRows) {
+  SKIP_OF_ONE_THREAD();
   constexpr int64_t kRows = 300000;
   constexpr int64_t kWords = 32;  // 64 floats
   for (const bool bounded : {false, true}) {
@@ -93,6 +107,7 @@ TEST_P(MemoryStoreTest, AFullTableTakesLittleMoreThanItsRows) {
 }
 
 TEST_P(MemoryStoreTest, ATableThatGrewUnannouncedTakesNoMoreEither) {
+  SKIP_OF_ONE_THREAD();
   constexpr int64_t kRows = 300000;
   const WordStore store(Options(), 32);
   store.InsertKeys(KeysFrom(0, kRows));
@@ -250,7 +265,7 @@ TEST_P(MemoryStoreTest, KeysThatFindNoHomeOverflow) {
   store.InsertKeys(keys);
   auto second = store.store().NewScanner(kMinKey, kMaxKey);
   ASSERT_TRUE(second.ok());
-  EXPECT_THAT(store.ScanKeys(second->get()), UnorderedElementsAreArray(keys));
+  EXPECT_EQ(Sorted(store.ScanKeys(second->get())), keys);
   ASSERT_TRUE(store.store().Erase(keys).ok());
   EXPECT_THAT(store.Find(keys), Each(WordStore::kNotFound));
   EXPECT_EQ(store.store().Stats().rows, 0);
@@ -268,7 +283,7 @@ TEST_P(MemoryStoreTest, AScanSeesEveryRowOnceAlthoughTheIndexGrowsMeanwhile) {
   EXPECT_EQ(seen.size(), 1000);
   store.InsertKeys(KeysFrom(3000, 30000));
   for (Key key : store.ScanKeys(scanner->get())) seen.push_back(key);
-  EXPECT_THAT(seen, UnorderedElementsAreArray(before));
+  EXPECT_EQ(Sorted(seen), before);
 }
 
 TEST_P(MemoryStoreTest, RowsThatAreUsedStay) {
