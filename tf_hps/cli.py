@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from tf_hps.commands import (
+    bench,
     config,
     inspect,
     load,
@@ -18,7 +19,7 @@ from tf_hps.commands import (
     verify,
 )
 
-_COMMANDS = (load, rewrite, inspect, verify, snapshot, rollback, config, plan, serve, top)
+_COMMANDS = (load, rewrite, inspect, verify, snapshot, rollback, config, plan, bench, serve, top)
 
 # What a user can have done wrong. Anything else is a mistake of ours and shows its traceback.
 _USER_ERRORS = (OSError, ValueError, RuntimeError, ImportError)

@@ -131,7 +131,7 @@ def test_python_m_tf_hps_is_the_same_command_without_tensorflow(files):
 
 
 @pytest.mark.parametrize(
-    "command", [(), ("load",), ("rewrite",), ("inspect",), ("verify",), ("config",)]
+    "command", [(), ("load",), ("rewrite",), ("inspect",), ("verify",), ("config",), ("bench",)]
 )
 def test_help_is_there_for_every_command(capsys, command):
     with pytest.raises(SystemExit) as exited:

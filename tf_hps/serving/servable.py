@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
@@ -60,6 +62,26 @@ class Servable:
         return count
 
     def predict(self, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
+        """Answers a request."""
+        name, fetches, feeds = self._checked(request)
+        values = self._session.run(fetches, feeds)
+        response = predict_pb2.PredictResponse()
+        self.describe(response.model_spec, name)
+        for key, value in values.items():
+            response.outputs[key].CopyFrom(tf.make_tensor_proto(value))
+        return response
+
+    def repeated(self, request: predict_pb2.PredictRequest) -> Callable[[], dict[str, np.ndarray]]:
+        """A call that runs the model on a request's inputs, without what a server does around it."""
+        _, fetches, feeds = self._checked(request)
+        run = self._session.make_callable(list(fetches.values()), list(feeds))
+        names, inputs = list(fetches), list(feeds.values())
+        return lambda: dict(zip(names, run(*inputs), strict=True))
+
+    def _checked(
+        self, request: predict_pb2.PredictRequest
+    ) -> tuple[str, dict[str, str], dict[str, np.ndarray]]:
+        """The signature's name, its outputs' tensors and its inputs' values by their tensors."""
         name = request.model_spec.signature_name or _DEFAULT_SIGNATURE
         signature = self.signatures.get(name)
         if signature is None:
@@ -73,15 +95,8 @@ class Servable:
                 f"The signature's outputs are {', '.join(sorted(signature.outputs))}. Received: "
                 f"output_filter {', '.join(unknown)}"
             )
-        values = self._session.run(
-            {key: signature.outputs[key].name for key in wanted},
-            {signature.inputs[key].name: value for key, value in feeds.items()},
-        )
-        response = predict_pb2.PredictResponse()
-        self.describe(response.model_spec, name)
-        for key, value in values.items():
-            response.outputs[key].CopyFrom(tf.make_tensor_proto(value))
-        return response
+        fetches = {key: signature.outputs[key].name for key in wanted}
+        return name, fetches, {signature.inputs[key].name: value for key, value in feeds.items()}
 
     def describe(self, model_spec: Any, signature_name: str = "") -> None:
         model_spec.name = self.name
