@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "cc/storage/rocksdb_row_ages.h"
 #include "cc/storage/rocksdb_view.h"
 
 namespace tf_hps {
@@ -10,7 +11,8 @@ RocksdbCommit::RocksdbCommit(std::shared_ptr<RocksdbDatabase> database)
     : database_(std::move(database)), batch_(rocksdb_writebatch_create()) {}
 
 void RocksdbCommit::Add(RocksdbTable* table, absl::Span<const Key> keys, const RowsView& rows,
-                        absl::Span<const Key> erased, absl::string_view record) {
+                        absl::Span<const Key> erased, absl::string_view record,
+                        const AgesChange* ages) {
   for (size_t i = 0; i < keys.size(); ++i) {
     const uint64_t key = RocksdbKeyBytes(RocksdbKeyOrder(keys[i]));
     rocksdb_writebatch_put_cf(batch_.get(), table->rows.get(), reinterpret_cast<const char*>(&key),
@@ -23,7 +25,14 @@ void RocksdbCommit::Add(RocksdbTable* table, absl::Span<const Key> keys, const R
                                  reinterpret_cast<const char*>(&key), sizeof(key));
   }
   database_->AddRecord(batch_.get(), table->record.StreamKey(), record);
-  if (!keys.empty() || !erased.empty()) tables_.push_back(table);
+  const bool has_rows = !keys.empty() || !erased.empty();
+  if (ages != nullptr) {
+    AddAgesChange(*table, *ages, batch_.get());
+    database_->AddRecord(batch_.get(), table->record.GrowthKey(), ages->record);
+  } else if (has_rows) {
+    database_->ForgetAges(batch_.get(), *table);
+  }
+  if (has_rows) tables_.push_back(table);
 }
 
 absl::Status RocksdbCommit::Write() {
