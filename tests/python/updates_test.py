@@ -256,7 +256,7 @@ def test_rows_expire_and_a_commit_of_nothing_is_enough(stream):
     growth = table.stats()["updates"]["growth"]
     assert (growth["expired"], growth["evicted"], growth["rejected"]) == (3, 1, 0)
     assert (growth["max_rows"], growth["ttl_s"], growth["when_full"]) == (3, 1, "evict_oldest")
-    with pytest.raises(tf_hps.errors.FailedPreconditionError, match="by the stream"):
+    with pytest.raises(tf.errors.FailedPreconditionError, match="by the stream"):
         table.insert([1], rows(1, 1.0))
 
 
