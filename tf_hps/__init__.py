@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tf_hps.embedding_bags import safe_embedding_lookup_sparse as safe_embedding_lookup_sparse
     from tf_hps.embedding_ops import embedding_lookup as embedding_lookup
     from tf_hps.embedding_ops import embedding_lookup_group as embedding_lookup_group
+    from tf_hps.embedding_ops import (
+        embedding_lookup_until_deadline as embedding_lookup_until_deadline,
+    )
     from tf_hps.publish import Publisher as Publisher
     from tf_hps.saved_model import export as export
     from tf_hps.saved_model import load as load
@@ -41,6 +44,7 @@ _ATTRIBUTES = {
     "Table": "tf_hps.table",
     "embedding_lookup": "tf_hps.embedding_ops",
     "embedding_lookup_group": "tf_hps.embedding_ops",
+    "embedding_lookup_until_deadline": "tf_hps.embedding_ops",
     "embedding_lookup_sparse": "tf_hps.embedding_bags",
     "safe_embedding_lookup_sparse": "tf_hps.embedding_bags",
     "export": "tf_hps.saved_model",

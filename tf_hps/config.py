@@ -163,6 +163,8 @@ class TableConfig:
         ttl_s: Seconds that a row stays after its last update, by the trainer's clock. Default: for ever.
         when_full: Who makes room at max_rows: `"evict_oldest"` (the default), the rows updated longest
             ago, or `"reject"`, new ids, which do not come in.
+        miss_deadline_us: Microseconds that a lookup waits for the stores. Rows that are not there by then
+            are default rows (`embedding_lookup_until_deadline` says which). Default: as long as they take.
         memory: Options of the memory tier that differ for this table; False: the table does without.
         redis: The same for the Redis tier.
         rocksdb: The same for the RocksDB tier.
@@ -183,6 +185,7 @@ class TableConfig:
     max_rows: int | None = fields.field(fields.whole_number(1))
     ttl_s: int | None = fields.field(fields.whole_number(1, 3153600000))
     when_full: str | None = fields.field(fields.one_of("evict_oldest", "reject"))
+    miss_deadline_us: int | None = fields.field(fields.whole_number(1))
     memory: MemoryConfig | Literal[False] | None = None
     redis: RedisConfig | Literal[False] | None = None
     rocksdb: RocksdbConfig | Literal[False] | None = None

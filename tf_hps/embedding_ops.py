@@ -42,6 +42,27 @@ def embedding_lookup(
     return rows if max_norm is None else tf.clip_by_norm(rows, max_norm, axes=[-1])
 
 
+def embedding_lookup_until_deadline(
+    table: Table, ids: Ids, name: str | None = None
+) -> tuple[Ids, Ids]:
+    """`embedding_lookup` that says which rows the table's stores did not give within `miss_deadline_us`.
+
+    Those are default rows in this lookup, counted as `degraded_rows` in `Table.stats()`; they are read
+    all the same, and go to memory for the next one. `embedding_lookup` returns the same rows.
+
+    Args:
+        table: A `Table`, whose configuration sets `miss_deadline_us`; without it nothing is degraded.
+        ids: Integers of any shape, dense or ragged.
+
+    Returns:
+        Rows, [*ids.shape, embedding_dim], and bools, [*ids.shape], dense or ragged as the ids are.
+    """
+    rows, is_degraded = ops.lookup_until_deadline(
+        table.resource_handle, _flat(ids), table.embedding_dim, table.dtype, name=name
+    )
+    return _as_ids(ids, rows), _as_ids(ids, is_degraded)
+
+
 def embedding_lookup_group(
     tables: Mapping[Key, Table], ids: Mapping[Key, Ids], name: str | None = None
 ) -> dict[Key, Ids]:

@@ -39,7 +39,24 @@ def lookup(
     name: str | None = None,
 ) -> tf.Tensor:
     """Rows of `ids` (int32 or int64, any shape): [*ids.shape, embedding_dim]."""
-    return _ops.hps_lookup(handle, ids, embedding_dim=embedding_dim, dtype=dtype, name=name)
+    return _ops.hps_lookup(
+        handle, ids, num_is_degraded=0, embedding_dim=embedding_dim, dtype=dtype, name=name
+    ).rows
+
+
+def lookup_until_deadline(
+    handle: tf.Tensor,
+    ids: tf.Tensor,
+    embedding_dim: int,
+    dtype: tf.DType = tf.float32,
+    name: str | None = None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """`lookup`, and which rows were not there within the table's `miss_deadline_us`: [*ids.shape]."""
+    with tf.device("CPU:0"):  # GPUs have no such output
+        rows, (is_degraded,) = _ops.hps_lookup(
+            handle, ids, num_is_degraded=1, embedding_dim=embedding_dim, dtype=dtype, name=name
+        )
+    return rows, is_degraded
 
 
 def group_lookup(
@@ -51,8 +68,13 @@ def group_lookup(
 ) -> list[tf.Tensor]:
     """`lookup` of several tables in one call: rows [*ids[i].shape, embedding_dims[i]]."""
     return _ops.hps_group_lookup(
-        list(handles), list(ids), embedding_dims=list(embedding_dims), dtype=dtype, name=name
-    )
+        list(handles),
+        list(ids),
+        num_is_degraded=0,
+        embedding_dims=list(embedding_dims),
+        dtype=dtype,
+        name=name,
+    ).rows
 
 
 def lookup_combine(

@@ -89,6 +89,7 @@ struct TableConfig {
   OutOfRange out_of_range = OutOfRange::kDefaultRow;
   int64_t vocabulary_size = 0;  // needed by kError and kWrapNegatives
   GrowthBounds bounds;
+  int64_t miss_deadline_us = 0;  // 0: lookups wait as long as the stores take
   // Effective options of each section the deployment has: every field of it, defaults filled in,
   // paths absolute.
   std::map<std::string, nlohmann::json> sections;

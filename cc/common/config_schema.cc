@@ -130,6 +130,14 @@ const ConfigFields& TableFields() {
        "evict_oldest",
        "who makes room at max_rows: the rows updated longest ago, or new ids, which are rejected",
        {"evict_oldest", "reject"}},
+      {"miss_deadline_us",
+       FieldType::kInt,
+       nullptr,
+       "microseconds that a lookup waits for the stores; what is not there by then gets the "
+       "default "
+       "row; default: as long as they take",
+       {},
+       1},
   };
   return *fields;
 }

@@ -43,7 +43,7 @@ class CondVar {
   }
   // At most so long. By the system's clock, which ThreadSanitizer understands: who is woken looks
   // again anyway.
-  void WaitFor(Mutex* mutex, std::chrono::milliseconds time) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+  void WaitFor(Mutex* mutex, std::chrono::microseconds time) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     std::unique_lock<std::mutex> lock(mutex->mutex_, std::adopt_lock);
     condition_.wait_until(lock, std::chrono::system_clock::now() + time);
     lock.release();

@@ -42,6 +42,14 @@ struct RowSink {
   int64_t embedding_dim = 0;
   const uint8_t* default_row = nullptr;  // out_bytes, already decoded
 
+  // Writes stored rows as they are, one after the other.
+  static RowSink Raw(uint8_t* rows, size_t row_bytes) {
+    RowSink sink;
+    sink.destination = rows;
+    sink.stride = sink.out_bytes = row_bytes;
+    return sink;
+  }
+
   void Put(size_t position, const uint8_t* row) const {
     uint8_t* out = destination + position * stride;
     if (decode == nullptr) {

@@ -26,13 +26,16 @@ float* BlockOfThread(size_t floats) {
 }  // namespace
 
 BagLookup::BagLookup(const TableHandle& table, absl::Span<const Key> keys, const Bags& bags,
-                     ElementType type, uint8_t* results)
+                     ElementType type, uint8_t* results,
+                     std::shared_ptr<const CommitOverlay> overlay)
     : table_(table),
       keys_(keys),
       bags_(bags),
       type_(type),
       results_(results),
-      embedding_dim_(table.spec().embedding_dim) {
+      embedding_dim_(table.spec().embedding_dim),
+      overlay_(std::move(overlay)),
+      deadline_(table.NewMissDeadline()) {
   part_begins_.push_back(0);
   for (size_t bag = 1; bag < bags.size(); ++bag) {
     if (bags.splits[bag] - bags.splits[part_begins_.back()] >= kMinIdsPerPart) {
@@ -45,8 +48,11 @@ BagLookup::BagLookup(const TableHandle& table, absl::Span<const Key> keys, const
 
 absl::Status BagLookup::Find(size_t first, size_t end, float* rows, Pending* pending) const {
   *pending = Pending::All(end - first);
-  return table_.table().FindInMemory(keys_.subspan(first, end - first),
-                                     table_.SinkFor(ElementType::kFloat32, rows), pending);
+  const absl::Span<const Key> keys = keys_.subspan(first, end - first);
+  const RowSink sink = table_.SinkFor(ElementType::kFloat32, rows);
+  absl::Status status = table_.table().FindInMemory(keys, sink, pending);
+  if (overlay_ != nullptr) overlay_->Put(&table_.table(), keys, sink);
+  return status;
 }
 
 absl::Status BagLookup::FindInMemory(size_t part) {
@@ -100,9 +106,11 @@ absl::Status BagLookup::FindInStores() {
   }
   std::vector<float> rows(keys.size() * embedding_dim_);
   Pending pending = Pending::All(keys.size());
-  absl::Status status = table_.table().FindInStores(
-      keys, table_.SinkFor(ElementType::kFloat32, rows.data()), &pending);
+  const RowSink sink = table_.SinkFor(ElementType::kFloat32, rows.data());
+  absl::Status status =
+      table_.table().FindInStores(keys, sink, &pending, deadline_ ? &*deadline_ : nullptr);
   if (!status.ok()) return status;
+  if (overlay_ != nullptr) overlay_->Put(&table_.table(), keys, sink);
 
   const float* found = rows.data();
   for (const auto& rest : rests_) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -25,7 +26,8 @@ class BagLookup {
   // keys: an id each, bags.splits.back() of them. Results go to bags.size() * embedding_dim
   // elements of `type`. What is pointed to must outlive this.
   BagLookup(const TableHandle& table, absl::Span<const Key> keys, const Bags& bags,
-            ElementType type, uint8_t* results);
+            ElementType type, uint8_t* results,
+            std::shared_ptr<const CommitOverlay> overlay = nullptr);
 
   size_t parts() const { return part_begins_.size() - 1; }
   absl::Status FindInMemory(size_t part);
@@ -55,6 +57,8 @@ class BagLookup {
   const ElementType type_;
   uint8_t* const results_;
   const int64_t embedding_dim_;
+  const std::shared_ptr<const CommitOverlay> overlay_;  // null: none, see CommitGate
+  std::optional<MissDeadline> deadline_;
   std::vector<size_t> part_begins_;           // bags
   std::vector<std::unique_ptr<Rest>> rests_;  // one a part
   std::atomic<bool> left_over_{false};

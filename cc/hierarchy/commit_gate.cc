@@ -2,16 +2,8 @@
 
 #include <map>
 #include <memory>
-#include <thread>
 
 namespace tf_hps {
-namespace {
-
-// Showing a commit of some thousand rows takes less than a sleep and a wake-up do.
-constexpr int kLooksBeforeSleep = 200;
-
-}  // namespace
-
 CommitGate& CommitGate::Of(const std::string& deployment) {
   struct Gates {
     Mutex mutex;
@@ -24,15 +16,14 @@ CommitGate& CommitGate::Of(const std::string& deployment) {
   return *gate;
 }
 
-uint64_t CommitGate::WaitUntilShown() const {
-  for (int looks = 0; looks < kLooksBeforeSleep; ++looks) {
-    const uint64_t commits = commits_.load(std::memory_order_acquire);
-    if ((commits & 1) == 0) return commits;
-    std::this_thread::yield();
-  }
+CommitGate::Moment CommitGate::BeginInShow() const {
   MutexLock lock(&mutex_);
-  while ((commits_.load(std::memory_order_acquire) & 1) != 0) changed_.Wait(&mutex_);
-  return commits_.load(std::memory_order_acquire);
+  while (true) {
+    const uint64_t commits = commits_.load(std::memory_order_acquire);
+    if ((commits & 1) == 0) return {commits, nullptr};
+    if (overlay_ != nullptr) return {commits, overlay_};
+    changed_.Wait(&mutex_);
+  }
 }
 
 CommitGate::Pin::Pin(const CommitGate* gate) : gate_(gate) {
@@ -48,15 +39,19 @@ CommitGate::Pin::~Pin() {
   if (--gate_->pins_ == 0) gate_->changed_.NotifyAll();
 }
 
-CommitGate::Show::Show(CommitGate* gate) : gate_(gate) {
+CommitGate::Show::Show(CommitGate* gate, std::shared_ptr<const CommitOverlay> overlay)
+    : gate_(gate) {
   MutexLock lock(&gate_->mutex_);
   while (gate_->pins_ != 0) gate_->changed_.Wait(&gate_->mutex_);
+  gate_->overlay_ = std::move(overlay);
   gate_->commits_.fetch_add(1);  // before any row is written
 }
 
 CommitGate::Show::~Show() {
+  std::shared_ptr<const CommitOverlay> overlay;  // goes outside the lock
   MutexLock lock(&gate_->mutex_);
   gate_->commits_.fetch_add(1);
+  overlay.swap(gate_->overlay_);
   gate_->changed_.NotifyAll();
 }
 

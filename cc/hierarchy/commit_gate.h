@@ -3,10 +3,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "cc/common/counter.h"
 #include "cc/common/mutex.h"
+#include "cc/hierarchy/commit_overlay.h"
 
 namespace tf_hps {
 
@@ -14,8 +17,10 @@ namespace tf_hps {
 //
 // Commits are written below first, where nobody looks yet, and then shown, which is short: the
 // memory tiers get their rows. A lookup notes the count of commits when it begins and asks at its
-// end whether it is still the same; where it is not, it begins again. After some attempts it pins
-// the commit, and the next one waits for it. Without commits that is two loads a lookup.
+// end whether it is still the same; where it is not, it begins again. One that begins while a
+// commit is shown puts the commit's rows over what it finds, and waits only for a commit that is
+// too large for that. After some attempts it pins the commit, and the next one waits for it.
+// Without commits that is two loads a lookup.
 class CommitGate {
  public:
   static constexpr int kAttempts = 3;
@@ -23,15 +28,21 @@ class CommitGate {
   // One for each deployment, never destroyed.
   static CommitGate& Of(const std::string& deployment);
 
-  // Waits while a commit is shown.
-  uint64_t Begin() const {
+  // What a lookup sees.
+  struct Moment {
+    uint64_t commits = 0;
+    std::shared_ptr<const CommitOverlay> overlay;  // null: what the tiers say is all
+  };
+  Moment Begin() const {
     const uint64_t commits = commits_.load(std::memory_order_acquire);
-    return (commits & 1) == 0 ? commits : WaitUntilShown();
+    return (commits & 1) == 0 ? Moment{commits, nullptr} : BeginInShow();
   }
-  bool IsStill(uint64_t begun) const {
+  bool IsStill(const Moment& begun) const {
     // What was read before is read before the count is.
     std::atomic_thread_fence(std::memory_order_acquire);
-    return commits_.load(std::memory_order_relaxed) == begun;
+    const uint64_t commits = commits_.load(std::memory_order_relaxed);
+    // One that is all shown meanwhile is the one that the overlay has.
+    return commits == begun.commits || (begun.overlay != nullptr && commits == begun.commits + 1);
   }
   // Commits shown so far.
   int64_t commits() const { return static_cast<int64_t>(commits_.load() / 2); }
@@ -48,10 +59,10 @@ class CommitGate {
     const CommitGate* const gate_;
   };
 
-  // While one lives, a commit is shown. One at a time.
+  // While one lives, a commit is shown. One at a time. `overlay`: all its rows, or null.
   class Show {
    public:
-    explicit Show(CommitGate* gate);
+    explicit Show(CommitGate* gate, std::shared_ptr<const CommitOverlay> overlay = nullptr);
     ~Show();
     Show(const Show&) = delete;
     Show& operator=(const Show&) = delete;
@@ -64,26 +75,28 @@ class CommitGate {
   int64_t retries() const { return retries_.Get(); }
 
  private:
-  uint64_t WaitUntilShown() const;
+  Moment BeginInShow() const;
 
   std::atomic<uint64_t> commits_{0};  // twice; odd while one is shown
   mutable Counter retries_;
   mutable Mutex mutex_;
   mutable CondVar changed_;
   mutable int pins_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::shared_ptr<const CommitOverlay> overlay_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Runs `read`, which gives an absl::Status, so that it sees one state of the deployment of `gate`.
+// It gets an overlay to put over what it finds, or null.
 template <class Read>
 auto ReadOneCommit(const CommitGate& gate, Read&& read) {
   for (int attempt = 0; attempt < CommitGate::kAttempts; ++attempt) {
-    const uint64_t begun = gate.Begin();
-    auto status = read();
+    const CommitGate::Moment begun = gate.Begin();
+    auto status = read(begun.overlay);
     if (!status.ok() || gate.IsStill(begun)) return status;
     gate.CountRetry();
   }
   const CommitGate::Pin pin(&gate);
-  return read();
+  return read(nullptr);
 }
 
 }  // namespace tf_hps

@@ -6,34 +6,23 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "cc/hierarchy/detached_reads.h"
 #include "cc/hierarchy/device_caches.h"
 #include "cc/hierarchy/hot_keys.h"
 #include "cc/hierarchy/row_promoter.h"
 #include "cc/hierarchy/store_preloader.h"
 #include "cc/hierarchy/table_health.h"
 #include "cc/hierarchy/table_update.h"
-#include "cc/hierarchy/unique_keys.h"
 #include "cc/storage/store_backend.h"
 
 namespace tf_hps {
-namespace {
-
-// Writes stored rows as they are.
-RowSink RawSink(uint8_t* rows, size_t row_bytes) {
-  RowSink sink;
-  sink.destination = rows;
-  sink.stride = sink.out_bytes = row_bytes;
-  return sink;
-}
-
-}  // namespace
-
 EmbeddingTable::EmbeddingTable(TableSpec spec, const GrowthBounds& bounds)
     : spec_(std::move(spec)), bounds_(bounds), gate_(CommitGate::Of(spec_.deployment)) {}
 
 // Who writes to the stores, and who reads them, ends before they do.
 EmbeddingTable::~EmbeddingTable() {
   device_caches_.reset();
+  detached_reads_.reset();
   hot_key_saver_.reset();
   preloader_.reset();
   promoter_.reset();
@@ -64,6 +53,7 @@ absl::StatusOr<std::shared_ptr<EmbeddingTable>> EmbeddingTable::Open(TableSpec s
   }
   table->device_caches_ = std::make_unique<DeviceCaches>(table.get(), config);
   table->promoter_ = std::make_unique<RowPromoter>(table->spec_.row_bytes());
+  table->detached_reads_ = std::make_unique<DetachedReads>();
   if (const auto memory = config.sections.find("memory"); memory != config.sections.end()) {
     table->WarmUp(memory->second);
   }
@@ -100,127 +90,6 @@ absl::Status EmbeddingTable::FindInMemory(absl::Span<const Key> keys, const RowS
   return absl::OkStatus();
 }
 
-absl::Status EmbeddingTable::FindInStores(absl::Span<const Key> keys, const RowSink& sink,
-                                          Pending* pending) {
-  if (pending->empty()) return absl::OkStatus();
-  const StageTimer timer("stores", spec_.name, StageTimer::Measure::kAlways, &stores_latency_);
-  const UniqueKeys unique(keys, *pending);
-  const size_t row_bytes = spec_.row_bytes();
-  StoreReads::Part part(&reads_, unique.keys(), StampsRead(&stamps_, unique.keys()), row_bytes);
-  StoreRead& own = part.read();
-  const absl::Status status = ReadStores(&own);
-  part.End(status.ok());
-  if (!status.ok()) return status;
-
-  struct Answer {
-    const StoreRead* read;
-    uint32_t index;
-  };
-  std::vector<Answer> answers(unique.size());
-  for (uint32_t i = 0; i < own.keys.size(); ++i) answers[part.own_position(i)] = {&own, i};
-  // Another lookup's error is not ours: what it failed to read we read, alone.
-  std::vector<uint32_t> failed;
-  for (const StoreReads::Shared& shared : part.shared()) {
-    answers[shared.wanted] = {shared.read.get(), shared.index};
-    if (!reads_.Wait(*shared.read)) failed.push_back(shared.wanted);
-  }
-  std::unique_ptr<StoreRead> again;
-  if (!failed.empty()) {
-    std::sort(failed.begin(), failed.end());
-    std::vector<Key> failed_keys;
-    for (uint32_t u : failed) failed_keys.push_back(unique.keys()[u]);
-    StampsRead stamps(&stamps_, failed_keys);
-    again = std::make_unique<StoreRead>(std::move(failed_keys), std::move(stamps), row_bytes);
-    if (absl::Status failure = ReadStores(again.get()); !failure.ok()) return failure;
-    for (uint32_t i = 0; i < failed.size(); ++i) answers[failed[i]] = {again.get(), i};
-  }
-
-  // Updates leave the old row in a complete tier until the new one is below (Apply). Who missed
-  // there before it was complete may have read the new one, and the next lookup would get the old
-  // one.
-  Pending left = *pending;
-  if (preloader_ != nullptr && preloader_->was_completed()) {
-    const EmbeddingStore& memory = *tiers_[memory_tiers_ - 1]->store;
-    if (absl::Status failure = memory.Find(keys, sink, &left); !failure.ok()) return failure;
-  }
-
-  for (size_t i = 0, next = 0; i < pending->size() && next < left.size(); ++i) {
-    if (left[next] != (*pending)[i]) continue;
-    ++next;
-    const Answer& answer = answers[unique.index(i)];
-    const uint8_t tier = answer.read->found_by[answer.index];
-    if (tier == StoreRead::kNobody) {
-      sink.PutDefault((*pending)[i]);
-      default_rows_served_.Add(1);
-    } else {
-      sink.Put((*pending)[i], answer.read->rows.data() + answer.index * row_bytes);
-    }
-    for (size_t t = memory_tiers_; t < tiers_.size() && t < tier; ++t) tiers_[t]->misses.Add(1);
-    if (tier != StoreRead::kNobody) tiers_[tier]->hits.Add(1);
-  }
-  pending->Clear();
-  // What was taken over, its reader promotes.
-  Promote(own);
-  if (again != nullptr) Promote(*again);
-  return absl::OkStatus();
-}
-
-absl::Status EmbeddingTable::ReadStores(StoreRead* read) const {
-  const RowSink sink = RawSink(read->rows.data(), spec_.row_bytes());
-  Pending left = Pending::All(read->keys.size());
-  std::string failed_above;
-  for (size_t t = memory_tiers_; t < tiers_.size() && !left.empty(); ++t) {
-    const Pending asked = left;
-    const absl::Status status =
-        tiers_[t]->Find(read->keys, sink, spec_.name, StageTimer::Measure::kAlways, &left);
-    // A volatile tier that fails is one tier fewer. The persistent store has every row, so without
-    // it nobody can say that a key is unknown.
-    if (!status.ok() && t + 1 == tiers_.size()) {
-      return failed_above.empty()
-                 ? status
-                 : absl::Status(status.code(), absl::StrCat(status.message(), failed_above));
-    }
-    if (!status.ok()) absl::StrAppend(&failed_above, "; and before it ", status.message());
-    for (size_t i = 0, still = 0; i < asked.size(); ++i) {
-      if (still < left.size() && left[still] == asked[i]) {
-        ++still;
-      } else {
-        read->found_by[asked[i]] = static_cast<uint8_t>(t);
-      }
-    }
-  }
-  return absl::OkStatus();
-}
-
-void EmbeddingTable::Promote(const StoreRead& read) {
-  const size_t row_bytes = spec_.row_bytes();
-  const std::vector<uint8_t>& found_by = read.found_by;
-  // One batch for each tier that rows came from, and one for keys that nobody knew.
-  for (size_t source = std::max<size_t>(memory_tiers_, 1); source <= tiers_.size(); ++source) {
-    const bool unknown = source == tiers_.size();
-    std::vector<uint32_t> positions;
-    for (uint32_t u = 0; u < found_by.size(); ++u) {
-      if (unknown ? found_by[u] >= tiers_.size() : found_by[u] == source) positions.push_back(u);
-    }
-    if (positions.empty()) continue;
-    PromotionBatch batch;
-    for (size_t t = 0; t < std::min(source, tiers_.size() - 1); ++t) {
-      batch.destinations.push_back(tiers_[t]->store);
-    }
-    if (batch.destinations.empty()) continue;
-    std::vector<Key>* const carried = unknown ? &batch.absent : &batch.found.keys;
-    for (uint32_t u : positions) {
-      carried->push_back(read.keys[u]);
-      if (unknown) continue;
-      const uint8_t* const row = read.rows.data() + u * row_bytes;
-      batch.found.rows.insert(batch.found.rows.end(), row, row + row_bytes);
-    }
-    auto stamps = std::make_unique<StampsRead>(read.stamps.Select(positions));
-    (unknown ? batch.absent_stamps : batch.found_stamps) = std::move(stamps);
-    promoter_->Promote(std::move(batch));
-  }
-}
-
 bool EmbeddingTable::WaitsForStores() const {
   if (memory_tiers_ == tiers_.size()) return false;
   if (preloader_ == nullptr) return true;
@@ -230,16 +99,18 @@ bool EmbeddingTable::WaitsForStores() const {
 
 absl::Status EmbeddingTable::Find(absl::Span<const Key> keys, const RowSink& sink) {
   CountLookup();
-  return ReadOneCommit(gate_, [&] {
+  return ReadOneCommit(gate_, [&](const std::shared_ptr<const CommitOverlay>& overlay) {
     Pending pending = Pending::All(keys.size());
-    if (absl::Status status = FindInMemory(keys, sink, &pending); !status.ok()) return status;
-    return FindInStores(keys, sink, &pending);
+    absl::Status status = FindInMemory(keys, sink, &pending);
+    if (status.ok()) status = FindInStores(keys, sink, &pending);
+    if (overlay != nullptr) overlay->Put(this, keys, sink);
+    return status;
   });
 }
 
 absl::Status EmbeddingTable::FindRaw(absl::Span<const Key> keys, uint8_t* rows, bool* found) const {
   const std::vector<uint8_t> zeros(spec_.row_bytes());
-  RowSink sink = RawSink(rows, spec_.row_bytes());
+  RowSink sink = RowSink::Raw(rows, spec_.row_bytes());
   sink.default_row = zeros.data();
   std::fill_n(found, keys.size(), false);
   // Tiers may forget rows, not invent them: the lowest one knows what is stored.
@@ -328,6 +199,7 @@ nlohmann::json EmbeddingTable::Stats() const {
       {"lookups", lookups_.Get()},
       {"keys", keys_.Get()},
       {"default_rows", default_rows_served_.Get()},
+      {"degraded_rows", degraded_rows_.Get()},
       {"shared_reads", reads_.keys_shared()},
       {"stores_latency", stores_latency_.ToJson()},
       {"promotion",

@@ -1,6 +1,7 @@
 #ifndef TF_HPS_CC_HIERARCHY_EMBEDDING_TABLE_H_
 #define TF_HPS_CC_HIERARCHY_EMBEDDING_TABLE_H_
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "cc/common/table_spec.h"
 #include "cc/common/update_stamps.h"
 #include "cc/hierarchy/commit_gate.h"
+#include "cc/hierarchy/miss_deadline.h"
 #include "cc/hierarchy/store_reads.h"
 #include "cc/hierarchy/table_tier.h"
 #include "cc/storage/embedding_store.h"
@@ -25,6 +27,7 @@
 namespace tf_hps {
 
 class DeviceCache;
+class DetachedReads;
 class DeviceCaches;
 class HotKeySaver;
 class RowPromoter;
@@ -56,7 +59,9 @@ class EmbeddingTable {
   // Answers the rest from the tiers that may wait, default rows for unknown keys included, and
   // queues the rows found for promotion. *pending is empty after OK. Rows that another lookup is
   // reading are waited for, not read again (store_reads.h).
-  absl::Status FindInStores(absl::Span<const Key> keys, const RowSink& sink, Pending* pending);
+  // With a deadline those that are not read by then are default rows, and go to memory later.
+  absl::Status FindInStores(absl::Span<const Key> keys, const RowSink& sink, Pending* pending,
+                            MissDeadline* deadline = nullptr);
 
   // Whether some rows will never be in memory, so that lookups go on waiting for the stores.
   bool WaitsForStores() const;
@@ -117,6 +122,14 @@ class EmbeddingTable {
   void WarmUp(const nlohmann::json& memory_options);
   absl::Status LoadRows(std::vector<Key> keys);
   absl::Status RefreshKeys(absl::Span<const Key> keys);
+  struct Answer;
+  struct OwnRead;
+  // Whether the read is over; its error where it failed.
+  absl::StatusOr<bool> ReadNow(OwnRead* own) const;
+  absl::StatusOr<bool> ReadUntil(const std::shared_ptr<OwnRead>& own,
+                                 std::chrono::steady_clock::time_point deadline);
+  void PutAnswer(uint32_t position, const Answer& answer, const RowSink& sink,
+                 MissDeadline* deadline) const;
   // Asks the tiers that may wait.
   absl::Status ReadStores(StoreRead* read) const;
   // Queues what was found for the tiers above the one that had it, and what nobody knew for all.
@@ -132,11 +145,12 @@ class EmbeddingTable {
   // Synchronize themselves.
   UpdateStamps stamps_;
   StoreReads reads_;
-  mutable Counter lookups_, keys_, default_rows_served_;
+  mutable Counter lookups_, keys_, default_rows_served_, degraded_rows_;
   LatencyHistogram stores_latency_;  // of FindInStores
   std::unique_ptr<RowPromoter> promoter_;
   std::unique_ptr<StorePreloader> preloader_;
   std::unique_ptr<HotKeySaver> hot_key_saver_;
+  std::unique_ptr<DetachedReads> detached_reads_;
 
   // Serializes Apply: two updates of one key reach all tiers in the same order.
   Mutex apply_mutex_;

@@ -71,4 +71,15 @@ bool StoreReads::Wait(const StoreRead& read) const {
   return read.is_ok;
 }
 
+std::optional<bool> StoreReads::WaitUntil(const StoreRead& read,
+                                          std::chrono::steady_clock::time_point deadline) const {
+  MutexLock lock(&mutex_);
+  while (!read.is_over) {
+    const auto left = deadline - std::chrono::steady_clock::now();
+    if (left <= left.zero()) return std::nullopt;
+    read.over.WaitFor(&mutex_, std::chrono::ceil<std::chrono::microseconds>(left));
+  }
+  return read.is_ok;
+}
+
 }  // namespace tf_hps

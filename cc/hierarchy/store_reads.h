@@ -1,8 +1,10 @@
 #ifndef TF_HPS_CC_HIERARCHY_STORE_READS_H_
 #define TF_HPS_CC_HIERARCHY_STORE_READS_H_
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -75,6 +77,9 @@ class StoreReads {
 
   // Whether the read succeeded, when it is over.
   bool Wait(const StoreRead& read) const;
+  // The same at `deadline`, or nothing where it goes on.
+  std::optional<bool> WaitUntil(const StoreRead& read,
+                                std::chrono::steady_clock::time_point deadline) const;
 
   // Keys taken over from another lookup, or about to be.
   int64_t keys_shared() const { return keys_shared_.Get(); }

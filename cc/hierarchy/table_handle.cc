@@ -47,7 +47,8 @@ TableHandle::TableHandle(std::shared_ptr<EmbeddingTable> table, const TableConfi
     : table_(std::move(table)),
       followed_(std::move(followed)),
       out_of_range_(config.out_of_range),
-      vocabulary_size_(config.vocabulary_size) {}
+      vocabulary_size_(config.vocabulary_size),
+      miss_deadline_(config.miss_deadline_us) {}
 
 TableHandle::~TableHandle() = default;
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,12 @@ class TableHandle {
     return default_rows_[static_cast<int>(type)];
   }
 
+  // Of a lookup that begins now; none where it waits as long as the stores take.
+  std::optional<MissDeadline> NewMissDeadline() const {
+    if (miss_deadline_.count() == 0) return std::nullopt;
+    return MissDeadline{std::chrono::steady_clock::now() + miss_deadline_, {}};
+  }
+
   // Applies `out_of_range` to a batch's ids: may rewrite them in place (kWrapNegatives), fails with
   // InvalidArgument that names the id, its position and the range. Free for the default policy.
   bool ChecksRange() const { return out_of_range_ != OutOfRange::kDefaultRow; }
@@ -71,7 +78,8 @@ class TableHandle {
   const std::unique_ptr<FollowedTable> followed_;  // null: follows no stream
   const OutOfRange out_of_range_;
   const int64_t vocabulary_size_;
-  std::vector<uint8_t> default_rows_[3];  // decoded, by ElementType
+  const std::chrono::microseconds miss_deadline_;  // 0: none
+  std::vector<uint8_t> default_rows_[3];           // decoded, by ElementType
 };
 
 }  // namespace tf_hps

@@ -15,6 +15,16 @@ absl::Status ApplyTo(EmbeddingStore* store, const UpdateBatch& batch) {
   return batch.erased.empty() ? absl::OkStatus() : store->Erase(batch.erased);
 }
 
+// Null where lookups shall wait.
+std::shared_ptr<const CommitOverlay> OverlayOf(const std::vector<TableChange>& changes) {
+  auto overlay = std::make_shared<CommitOverlay>();
+  for (const TableChange& change : changes) {
+    if (!CommitOverlay::Fits(change.batch)) return nullptr;
+    if (change.has_rows()) overlay->Add(change.table, change.batch);
+  }
+  return overlay;
+}
+
 }  // namespace
 
 TableUpdate::TableUpdate(EmbeddingTable* table, const UpdateBatch& batch,
@@ -120,7 +130,7 @@ absl::Status ApplyTogether(std::vector<TableChange> changes, CommitGate* gate) {
 
   absl::Status first_error;
   {
-    const CommitGate::Show show(gate);
+    const CommitGate::Show show(gate, OverlayOf(changes));
     for (const auto& update : updates) update->TakeOutOfMemory();
     for (TableUpdate* update : write_alone) first_error.Update(update->WriteLowest());
     for (const auto& commit : commits) commit->Show();

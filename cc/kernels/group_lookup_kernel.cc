@@ -15,6 +15,7 @@ class GroupLookup {
   explicit GroupLookup(tensorflow::OpKernelConstruction* ctx) {
     OP_REQUIRES_OK(ctx, ctx->GetAttr("embedding_dims", &embedding_dims_));
     OP_REQUIRES_OK(ctx, ElementTypeAttr(ctx, "dtype", &type_));
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("num_is_degraded", &num_is_degraded_));
     for (size_t t = 0; t < embedding_dims_.size(); ++t) tables_.emplace_back(static_cast<int>(t));
   }
 
@@ -27,6 +28,8 @@ class GroupLookup {
     for (int t = 0; t < tables; ++t) {
       TF_RETURN_IF_ERROR(
           (*call)[t].Prepare(ctx, tables_[t], tables + t, t, embedding_dims_[t], type_));
+      if (num_is_degraded_ == 0) continue;
+      TF_RETURN_IF_ERROR((*call)[t].PrepareIsDegraded(ctx, tables + t, tables + t));
     }
     return FindInMemory(absl::MakeSpan(*call), &pieces);
   }
@@ -36,6 +39,7 @@ class GroupLookup {
  private:
   std::deque<TableInput> tables_;  // which do not move
   std::vector<int64_t> embedding_dims_;
+  int num_is_degraded_ = 0;
   ElementType type_ = ElementType::kFloat32;
   mutable KeyCost key_cost_;
 };

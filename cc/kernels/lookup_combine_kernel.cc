@@ -1,5 +1,6 @@
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -31,11 +32,12 @@ class LookupCombine {
     ElementType type;
     uint8_t* results = nullptr;
     std::unique_ptr<BagLookup> lookup;
-    uint64_t commit = 0;  // that is looked at, see CommitGate
+    CommitGate::Moment moment;  // of the deployment, that is looked at
     bool is_done = false;
 
-    void Begin() {
-      lookup = std::make_unique<BagLookup>(*input.table, input.keys, bags, type, results);
+    void Begin(std::shared_ptr<const CommitOverlay> overlay) {
+      lookup = std::make_unique<BagLookup>(*input.table, input.keys, bags, type, results,
+                                           std::move(overlay));
     }
     const CommitGate& gate() const { return input.table->table().gate(); }
   };
@@ -64,8 +66,8 @@ class LookupCombine {
     TF_RETURN_IF_ERROR(ctx->allocate_output(
         0, TensorShape({static_cast<int64_t>(bags.size()), embedding_dim_}), &rows));
     call->results = static_cast<uint8_t*>(rows->data());
-    call->Begin();
-    call->commit = call->gate().Begin();
+    call->moment = call->gate().Begin();
+    call->Begin(call->moment.overlay);
     TF_RETURN_IF_ERROR(pieces.ForEach(
         call->lookup->parts(), [&](size_t part) { return call->lookup->FindInMemory(part); }));
     if (!call->lookup->IsDone()) return absl::OkStatus();
@@ -81,16 +83,17 @@ class LookupCombine {
   // Where a commit came in between: once more, on this thread.
   static absl::Status FinishCommit(Call* call) {
     call->is_done = true;
-    if (call->gate().IsStill(call->commit)) return absl::OkStatus();
+    if (call->gate().IsStill(call->moment)) return absl::OkStatus();
     call->gate().CountRetry();
-    return ReadOneCommit(call->gate(), [call]() -> absl::Status {
-      call->Begin();
+    const auto find = [call](std::shared_ptr<const CommitOverlay> overlay) -> absl::Status {
+      call->Begin(std::move(overlay));
       BagLookup& lookup = *call->lookup;
       for (size_t part = 0; part < lookup.parts(); ++part) {
         TF_RETURN_IF_ERROR(lookup.FindInMemory(part));
       }
       return lookup.IsDone() ? absl::OkStatus() : lookup.FindInStores();
-    });
+    };
+    return ReadOneCommit(call->gate(), find);
   }
 
   const TableInput table_{kTable};

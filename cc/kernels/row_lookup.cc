@@ -28,14 +28,28 @@ const CommitGate& GateOf(const RowLookup& lookup) { return lookup.input.table->t
 
 bool SawOneCommit(absl::Span<const RowLookup> lookups) {
   return std::all_of(lookups.begin(), lookups.end(),
-                     [](const RowLookup& lookup) { return GateOf(lookup).IsStill(lookup.commit); });
+                     [](const RowLookup& lookup) { return GateOf(lookup).IsStill(lookup.moment); });
+}
+
+// Over what the tiers say.
+void PutCommit(absl::Span<const RowLookup> lookups) {
+  for (const RowLookup& lookup : lookups) {
+    if (lookup.moment.overlay == nullptr) continue;
+    lookup.moment.overlay->Put(&lookup.input.table->table(), lookup.input.keys, lookup.sink);
+  }
 }
 
 absl::Status FindRest(absl::Span<RowLookup> lookups) {
   for (RowLookup& lookup : lookups) {
+    const size_t n = lookup.input.keys.size();
+    if (lookup.is_degraded != nullptr) std::fill_n(lookup.is_degraded, n, false);
     if (lookup.pending.empty()) continue;
-    TF_RETURN_IF_ERROR(
-        lookup.input.table->table().FindInStores(lookup.input.keys, lookup.sink, &lookup.pending));
+    MissDeadline* const deadline = lookup.deadline ? &*lookup.deadline : nullptr;
+    if (deadline != nullptr) deadline->degraded.clear();
+    TF_RETURN_IF_ERROR(lookup.input.table->table().FindInStores(lookup.input.keys, lookup.sink,
+                                                                &lookup.pending, deadline));
+    if (lookup.is_degraded == nullptr || deadline == nullptr) continue;
+    for (uint32_t position : deadline->degraded) lookup.is_degraded[position] = true;
   }
   return absl::OkStatus();
 }
@@ -53,8 +67,9 @@ absl::Status FindAll(absl::Span<RowLookup> lookups) {
 absl::Status FindAgain(absl::Span<RowLookup> lookups) {
   for (int attempt = 1; attempt < CommitGate::kAttempts; ++attempt) {
     GateOf(lookups[0]).CountRetry();
-    for (RowLookup& lookup : lookups) lookup.commit = GateOf(lookup).Begin();
+    for (RowLookup& lookup : lookups) lookup.moment = GateOf(lookup).Begin();
     TF_RETURN_IF_ERROR(FindAll(lookups));
+    PutCommit(lookups);
     if (SawOneCommit(lookups)) return absl::OkStatus();
   }
   std::deque<CommitGate::Pin> pins;
@@ -76,7 +91,9 @@ void GatherPending(absl::Span<const Piece> pieces, RowLookup* lookup) {
 
 // After FindInMemory: memory answered everything, but not as of one commit.
 absl::Status FinishInMemory(absl::Span<RowLookup> lookups) {
-  return !AreDone(lookups) || SawOneCommit(lookups) ? absl::OkStatus() : FindAgain(lookups);
+  if (!AreDone(lookups)) return absl::OkStatus();
+  PutCommit(lookups);
+  return SawOneCommit(lookups) ? absl::OkStatus() : FindAgain(lookups);
 }
 
 absl::Status Find(RowLookup* lookup, Pending* pending) {
@@ -94,11 +111,20 @@ absl::Status RowLookup::Prepare(OpKernelContext* ctx, const TableInput& table_in
   TF_RETURN_IF_ERROR(ctx->allocate_output(output, shape, &rows));
   sink = input.table->SinkFor(type, rows->data());
   pending = Pending::All(input.keys.size());
+  deadline = input.table->NewMissDeadline();
+  return absl::OkStatus();
+}
+
+absl::Status RowLookup::PrepareIsDegraded(OpKernelContext* ctx, int ids_input, int output) {
+  Tensor* degraded = nullptr;
+  TF_RETURN_IF_ERROR(ctx->allocate_output(output, ctx->input(ids_input).shape(), &degraded));
+  is_degraded = degraded->flat<bool>().data();
+  std::fill_n(is_degraded, degraded->NumElements(), false);
   return absl::OkStatus();
 }
 
 absl::Status FindInMemory(absl::Span<RowLookup> lookups, ParallelPieces* parallel) {
-  for (RowLookup& lookup : lookups) lookup.commit = GateOf(lookup).Begin();
+  for (RowLookup& lookup : lookups) lookup.moment = GateOf(lookup).Begin();
   const size_t threads = parallel->threads();
   if (threads == 1) {
     TF_RETURN_IF_ERROR(parallel->ForEach(
@@ -132,6 +158,7 @@ absl::Status FindInMemory(absl::Span<RowLookup> lookups, ParallelPieces* paralle
 
 absl::Status FindInStores(absl::Span<RowLookup> lookups) {
   TF_RETURN_IF_ERROR(FindRest(lookups));
+  PutCommit(lookups);
   return SawOneCommit(lookups) ? absl::OkStatus() : FindAgain(lookups);
 }
 

@@ -1,9 +1,12 @@
 #ifndef TF_HPS_CC_KERNELS_ROW_LOOKUP_H_
 #define TF_HPS_CC_KERNELS_ROW_LOOKUP_H_
 
+#include <optional>
+
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "cc/common/rows.h"
+#include "cc/hierarchy/commit_gate.h"
 #include "cc/kernels/lookup_input.h"
 #include "cc/kernels/parallel_pieces.h"
 #include "tensorflow/core/framework/op_kernel.h"
@@ -14,12 +17,16 @@ namespace tf_hps {
 struct RowLookup {
   LookupInput input;
   RowSink sink;
-  Pending pending;      // what nobody answered yet
-  uint64_t commit = 0;  // that is looked at, see CommitGate
+  Pending pending;            // what nobody answered yet
+  CommitGate::Moment moment;  // of the deployment, that is looked at
+  std::optional<MissDeadline> deadline;
+  bool* is_degraded = nullptr;  // by position; null: nobody asks
 
   // Reads the inputs (see LookupInput::Read) and allocates the output, ids.shape + [embedding_dim].
   absl::Status Prepare(tensorflow::OpKernelContext* ctx, const TableInput& table_input,
                        int ids_input, int output, int64_t embedding_dim, ElementType type);
+  // Allocates the output that says which rows were not there in time, ids.shape.
+  absl::Status PrepareIsDegraded(tensorflow::OpKernelContext* ctx, int ids_input, int output);
 };
 
 // The lookups of one call see the same commit of a deployment, whole: where another one came in

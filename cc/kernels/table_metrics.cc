@@ -151,6 +151,10 @@ bool RegisterMetrics() {
   AddTableMetric<kCounter, int64_t>("/tf_hps/keys", "ids that were asked for", Field("/keys"));
   AddTableMetric<kCounter, int64_t>("/tf_hps/default_rows", "ids answered with the default row",
                                     Field("/default_rows"));
+  AddTableMetric<kCounter, int64_t>("/tf_hps/degraded_rows",
+                                    "ids that got the default row because the stores took longer "
+                                    "than miss_deadline_us",
+                                    Field("/degraded_rows"));
   AddTableMetric<kCounter, int64_t>("/tf_hps/shared_reads", "keys another lookup was reading",
                                     Field("/shared_reads"));
   AddTableMetric<kGauge, int64_t>("/tf_hps/rows", "rows of the table", Field("/rows"));

@@ -10,15 +10,25 @@ namespace {
 using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
 
+// All or nothing: 0 outputs, or `all`.
+absl::Status NumIsDegraded(InferenceContext* c, int all, int* number) {
+  TF_RETURN_IF_ERROR(c->GetAttr("num_is_degraded", number));
+  if (*number == 0 || *number == all) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("num_is_degraded is 0, or ", all,
+                                                 " here. Received: num_is_degraded = ", *number));
+}
+
 // Stateful although it changes nothing: a lookup of constant ids must not be folded into a
 // constant, nor one lookup be taken for a later one, because rows change under it.
 REGISTER_OP("HpsLookup")
     .Input("table_handle: resource")
     .Input("ids: Tids")
     .Output("rows: dtype")
+    .Output("is_degraded: num_is_degraded * bool")
     .Attr("Tids: {int32, int64}")
     .Attr("embedding_dim: int >= 1")
     .Attr("dtype: {float, half, bfloat16} = DT_FLOAT")
+    .Attr("num_is_degraded: int >= 0 = 0")
     .SetIsStateful()
     .SetShapeFn([](InferenceContext* c) {
       ShapeHandle unused, rows;
@@ -27,6 +37,9 @@ REGISTER_OP("HpsLookup")
       TF_RETURN_IF_ERROR(c->GetAttr("embedding_dim", &embedding_dim));
       TF_RETURN_IF_ERROR(c->Concatenate(c->input(1), c->Vector(embedding_dim), &rows));
       c->set_output(0, rows);
+      int is_degraded;
+      TF_RETURN_IF_ERROR(NumIsDegraded(c, 1, &is_degraded));
+      if (is_degraded > 0) c->set_output(1, c->input(1));
       return absl::OkStatus();
     })
     .Doc(R"doc(
@@ -40,17 +53,22 @@ table_handle: From HpsTableHandle, initialized.
 ids: Any shape.
 embedding_dim: The length of the table's rows; another one than the table's is an error.
 dtype: What the stored rows are converted to.
+num_is_degraded: 1 for the second output, 0 for none.
 rows: Shape ids.shape + [embedding_dim].
+is_degraded: Shape ids.shape: whether the row was not read within the table's `miss_deadline_us`, and is
+  the default row for that.
 )doc");
 
 REGISTER_OP("HpsGroupLookup")
     .Input("table_handles: num_tables * resource")
     .Input("ids: Tids")
     .Output("rows: num_tables * dtype")
+    .Output("is_degraded: num_is_degraded * bool")
     .Attr("num_tables: int >= 1")
     .Attr("Tids: list({int32, int64}) >= 1")
     .Attr("embedding_dims: list(int) >= 1")
     .Attr("dtype: {float, half, bfloat16} = DT_FLOAT")
+    .Attr("num_is_degraded: int >= 0 = 0")
     .SetIsStateful()
     .SetShapeFn([](InferenceContext* c) {
       int tables;
@@ -66,6 +84,8 @@ REGISTER_OP("HpsGroupLookup")
                          " tables. Received: ", ids_dtypes.size(), " ids, ", embedding_dims.size(),
                          " embedding_dims"));
       }
+      int is_degraded;
+      TF_RETURN_IF_ERROR(NumIsDegraded(c, tables, &is_degraded));
       for (int t = 0; t < tables; ++t) {
         ShapeHandle unused, rows;
         TF_RETURN_IF_ERROR(c->WithRank(c->input(t), 0, &unused));
@@ -76,6 +96,7 @@ REGISTER_OP("HpsGroupLookup")
         TF_RETURN_IF_ERROR(
             c->Concatenate(c->input(tables + t), c->Vector(embedding_dims[t]), &rows));
         c->set_output(t, rows);
+        if (is_degraded > 0) c->set_output(tables + t, c->input(tables + t));
       }
       return absl::OkStatus();
     })
@@ -89,7 +110,9 @@ table_handles: From HpsTableHandle, initialized.
 ids: Any shape, one tensor a table.
 embedding_dims: The length of each table's rows.
 dtype: What all stored rows are converted to.
+num_is_degraded: num_tables for the second list of outputs, 0 for none.
 rows: Shape ids[i].shape + [embedding_dims[i]], one tensor a table.
+is_degraded: Shape ids[i].shape, one tensor a table, as of HpsLookup.
 )doc");
 
 REGISTER_OP("HpsLookupCombine")

@@ -48,6 +48,13 @@ class KeyIndexWriter {
   void Adopt(Key key, uint32_t row, uint16_t counter);
 
   void Prefetch(Key key) const { __builtin_prefetch(Set(index_.FirstHomeOf(key)), 1); }
+  // The row of a key that stands in its first home, when that is there.
+  void PrefetchRow(Key key, size_t row_bytes) const {
+    const Way at = FindKey(index_.FirstHomeOf(key), key);
+    if (!at || CodeAt(at) < KeySet::kFirstRow) return;
+    const uint8_t* const row = store_.slab->row(CodeAt(at) - KeySet::kFirstRow);
+    for (size_t line = 0; line < row_bytes; line += 64) __builtin_prefetch(row + line, 1);
+  }
 
  private:
   struct Way {

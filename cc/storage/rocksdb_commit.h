@@ -21,7 +21,7 @@ namespace tf_hps {
 class RocksdbCommit : public StoreCommit {
  public:
   explicit RocksdbCommit(std::shared_ptr<RocksdbDatabase> database);
-  ~RocksdbCommit() override { Show(); }
+  ~RocksdbCommit() override;
 
   const RocksdbDatabase* database() const { return database_.get(); }
   void Add(RocksdbTable* table, absl::Span<const Key> keys, const RowsView& rows,
@@ -32,7 +32,7 @@ class RocksdbCommit : public StoreCommit {
 
  private:
   const std::shared_ptr<RocksdbDatabase> database_;
-  const RocksdbBatchPtr batch_;
+  RocksdbBatchPtr batch_;
   std::vector<RocksdbTable*> tables_;  // those with rows
   bool is_hidden_ = false;
 };

@@ -16,6 +16,7 @@
 namespace tf_hps {
 namespace {
 
+constexpr size_t kMaxSpareBatchBytes = size_t{32} << 20;
 constexpr char kDefaultColumnFamily[] = "default";
 constexpr std::chrono::seconds kRecoveryTime(8);
 // What RocksDB wants to see before it goes on: its write buffers, and some.
@@ -286,6 +287,21 @@ absl::Status RocksdbDatabase::WriteTogether(absl::Span<RocksdbTable* const> tabl
   if (!status.ok()) return status;
   for (RocksdbTable* table : tables) table->modified.store(true, std::memory_order_relaxed);
   return absl::OkStatus();
+}
+
+RocksdbBatchPtr RocksdbDatabase::TakeBatch() {
+  MutexLock lock(&mutex_);
+  if (spare_batch_ != nullptr) return std::move(spare_batch_);
+  return RocksdbBatchPtr(rocksdb_writebatch_create());
+}
+
+void RocksdbDatabase::GiveBack(RocksdbBatchPtr batch) {
+  size_t bytes = 0;
+  rocksdb_writebatch_data(batch.get(), &bytes);
+  if (bytes > kMaxSpareBatchBytes) return;
+  rocksdb_writebatch_clear(batch.get());
+  MutexLock lock(&mutex_);
+  spare_batch_ = std::move(batch);
 }
 
 absl::Status RocksdbDatabase::WriteBatch(rocksdb_writebatch_t* batch,

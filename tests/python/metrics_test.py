@@ -80,6 +80,7 @@ def test_each_counter_of_a_table_is_a_metric(table):
     assert metrics.value(":tf_hps:lookups", **own) == 2
     assert metrics.value(":tf_hps:keys", **own) == 7
     assert metrics.value(":tf_hps:default_rows", **own) == 1
+    assert metrics.value(":tf_hps:degraded_rows", **own) == 0
     assert metrics.value(":tf_hps:rows", **own) == 20_000
     assert metrics.value(":tf_hps:promoted_rows", **own) == 3
     assert metrics.value(":tf_hps:promotion_queue_bytes", **own) == 0

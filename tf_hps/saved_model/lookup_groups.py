@@ -72,7 +72,8 @@ def group_lookups(function: Any) -> list[LookupGroup]:
     members: dict[tuple[Any, ...], list[Any]] = {}
     for name, depth in _depths(function, nodes).items():
         node = nodes[name]
-        if node.op == _LOOKUP and name not in colocated and "_class" not in node.attr:
+        plain = node.op == _LOOKUP and node.attr["num_is_degraded"].i == 0
+        if plain and name not in colocated and "_class" not in node.attr:
             key = (depth, _dtype(node), node.device)
             members.setdefault(key, []).append(node)
     replaced: dict[str, str] = {}

@@ -2,6 +2,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "cc/kernels/gpu/gpu_lookup_op.h"
 #include "cc/kernels/table_resource.h"
 #include "tensorflow/core/framework/op_kernel.h"
@@ -30,9 +31,19 @@ absl::Status PrepareRows(OpKernelContext* ctx, const TableInput& table_input, in
   return absl::OkStatus();
 }
 
+// Who must not wait there says so with `hit_rate_threshold`.
+absl::Status CheckNoDeadline(OpKernelConstruction* ctx) {
+  int num_is_degraded = 0;
+  TF_RETURN_IF_ERROR(ctx->GetAttr("num_is_degraded", &num_is_degraded));
+  if (num_is_degraded == 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      ctx->def().op(), " on a GPU has no output `is_degraded`: place the lookup on a CPU"));
+}
+
 class GpuRowLookup : public GpuLookupOp {
  public:
   explicit GpuRowLookup(OpKernelConstruction* ctx) : GpuLookupOp(ctx) {
+    OP_REQUIRES_OK(ctx, CheckNoDeadline(ctx));
     OP_REQUIRES_OK(ctx, ctx->GetAttr("embedding_dim", &embedding_dim_));
     OP_REQUIRES_OK(ctx, ElementTypeAttr(ctx, "dtype", &type_));
   }
@@ -52,6 +63,7 @@ class GpuRowLookup : public GpuLookupOp {
 class GpuGroupLookup : public GpuLookupOp {
  public:
   explicit GpuGroupLookup(OpKernelConstruction* ctx) : GpuLookupOp(ctx) {
+    OP_REQUIRES_OK(ctx, CheckNoDeadline(ctx));
     OP_REQUIRES_OK(ctx, ctx->GetAttr("embedding_dims", &embedding_dims_));
     OP_REQUIRES_OK(ctx, ElementTypeAttr(ctx, "dtype", &type_));
     for (size_t t = 0; t < embedding_dims_.size(); ++t) tables_.emplace_back(static_cast<int>(t));

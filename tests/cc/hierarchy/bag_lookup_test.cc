@@ -59,7 +59,7 @@ class BagLookupTest : public ::testing::Test {
     bags.splits = splits;
     sums->assign(bags.size() * kBagDim, -77.0f);
     BagLookup lookup(*handle_, keys, bags, ElementType::kFloat32,
-                     reinterpret_cast<uint8_t*>(sums->data()));
+                     reinterpret_cast<uint8_t*>(sums->data()), overlay_);
     std::vector<size_t> order(lookup.parts());
     for (size_t i = 0; i < order.size(); ++i) order[i] = i;
     std::shuffle(order.begin(), order.end(), std::mt19937(7));
@@ -91,6 +91,7 @@ class BagLookupTest : public ::testing::Test {
   }
 
   std::shared_ptr<TableHandle> handle_;
+  std::shared_ptr<const CommitOverlay> overlay_;
 };
 
 // Empty bags, one over several blocks, many in a part, and several parts.
@@ -105,6 +106,27 @@ TEST_F(BagLookupTest, AnswersFromMemory) {
   std::vector<Key> keys(splits.back());
   for (size_t i = 0; i < keys.size(); ++i) keys[i] = (i * 2) % kBagKeys;
   ExpectSums(keys, splits, /*all_in_memory=*/true);
+}
+
+TEST_F(BagLookupTest, ACommitThatIsShownCountsBeforeTheTiersHaveIt) {
+  const std::vector<Key> changed = {3, 4, 1000, 4}, erased = {8, 9};
+  const std::vector<float> rows = {300, 0, 0, 1, 1, 1, 7, 7, 7, 400, 0, 0};
+  CommitOverlay overlay;
+  overlay.Add(
+      &handle_->table(),
+      {changed, RowsView(reinterpret_cast<const uint8_t*>(rows.data()), kBagDim * sizeof(float)),
+       erased});
+  overlay_ = std::make_shared<const CommitOverlay>(std::move(overlay));
+  bool was_done = false;
+  std::vector<float> sums;
+  // From memory alone, and with keys of the disk: 3 is there and not in memory, 1000 nowhere.
+  for (const bool disk : {false, true}) {
+    std::vector<Key> keys = {4, 8, 6};
+    if (disk) keys = {4, 8, 6, 3, 9, 1000, 5};
+    ASSERT_TRUE(Look(keys, {0, static_cast<int64_t>(keys.size())}, &sums, &was_done).ok());
+    EXPECT_EQ(was_done, !disk);
+    EXPECT_EQ(sums[0], disk ? 400 + 6 + 300 + 7 + 5 : 400 + 6);
+  }
 }
 
 TEST_F(BagLookupTest, WhatMemoryDoesNotHaveComesFromTheStores) {

@@ -38,7 +38,7 @@ class CommitAtomicityTest : public testing::TestWithParam<AtomicTiers> {
   // The versions of the rows of these keys in both tables, as one lookup of a group sees them.
   std::vector<float> Versions(const std::vector<Key>& keys) {
     std::vector<float> rows(2 * keys.size() * FollowingTables::kDim);
-    const auto find = [&]() -> absl::Status {
+    const auto find = [&](const std::shared_ptr<const CommitOverlay>& overlay) -> absl::Status {
       float* to = rows.data();
       for (const char* name : {"movies", "users"}) {
         TableHandle& handle = tables_[name];
@@ -48,6 +48,7 @@ class CommitAtomicityTest : public testing::TestWithParam<AtomicTiers> {
         absl::Status status = table.FindInMemory(keys, sink, &pending);
         if (status.ok()) status = table.FindInStores(keys, sink, &pending);
         if (!status.ok()) return status;
+        if (overlay != nullptr) overlay->Put(&table, keys, sink);
         to += keys.size() * FollowingTables::kDim;
       }
       return absl::OkStatus();
@@ -144,7 +145,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(CommitGateTest, APinnedCommitStays) {
   CommitGate gate;
-  const uint64_t begun = gate.Begin();
+  const CommitGate::Moment begun = gate.Begin();
   std::atomic<bool> shown{false};
   std::thread commit;
   {
@@ -164,10 +165,45 @@ TEST(CommitGateTest, APinnedCommitStays) {
   EXPECT_EQ(gate.commits(), 1);
 }
 
+TEST(CommitGateTest, WhoBeginsWhileACommitIsShownDoesNotWaitForIt) {
+  CommitGate gate;
+  const auto rows = std::make_shared<const CommitOverlay>();
+  const CommitGate::Moment before = gate.Begin();
+  CommitGate::Moment during;
+  {
+    const CommitGate::Show show(&gate, rows);
+    EXPECT_FALSE(gate.IsStill(before));
+    during = gate.Begin();
+    EXPECT_EQ(during.overlay, rows);
+    EXPECT_TRUE(gate.IsStill(during));
+  }
+  EXPECT_TRUE(gate.IsStill(during)) << "it has all of the commit";
+  EXPECT_EQ(gate.Begin().overlay, nullptr);
+  const CommitGate::Show next(&gate, rows);
+  EXPECT_FALSE(gate.IsStill(during)) << "and nothing of the next one";
+}
+
+TEST(CommitGateTest, WhoBeginsWhileALargeCommitIsShownWaits) {
+  CommitGate gate;
+  std::atomic<bool> is_shown{false};
+  std::thread lookup;
+  {
+    const CommitGate::Show show(&gate);
+    lookup = std::thread([&] {
+      EXPECT_EQ(gate.Begin().commits, 2u);
+      EXPECT_TRUE(is_shown);
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    is_shown = true;
+  }
+  lookup.join();
+}
+
 TEST(CommitGateTest, WhoNeverGetsThroughPinsACommit) {
   CommitGate gate;
   int reads = 0;
-  const absl::Status status = ReadOneCommit(gate, [&] {
+  const absl::Status status = ReadOneCommit(gate, [&](const auto& overlay) {
+    EXPECT_EQ(overlay, nullptr);
     ++reads;
     if (reads <= CommitGate::kAttempts) const CommitGate::Show show(&gate);
     return absl::OkStatus();

@@ -190,7 +190,12 @@ TEST_F(EmbeddingTableTest, PreloadMakesTheMemoryCompleteAndEndsTheWalk) {
   EXPECT_TRUE(exact);
 }
 
-TEST_F(EmbeddingTableTest, WhoMissedBeforeThePreloadEndedIsNotAheadOfTheNextLookup) {
+// A lookup that misses, the preload that ends, and an update of `key` that begins, all before the
+// lookup reads below.
+class PreloadEndsTest : public EmbeddingTableTest, public ::testing::WithParamInterface<Key> {};
+
+TEST_P(PreloadEndsTest, WhoMissedBeforeIsNotAheadOfTheNextLookup) {
+  const Key key = GetParam();
   Put(disk(), 1, 1, 1);
   std::promise<void> missed, written, answered;
   disk().before_scan = [has_missed = missed.get_future().share()] { has_missed.wait(); };
@@ -199,7 +204,7 @@ TEST_F(EmbeddingTableTest, WhoMissedBeforeThePreloadEndedIsNotAheadOfTheNextLook
   std::thread update;
   std::atomic<bool> has_begun{false};
   bool first = true;
-  disk().before_find = [&] {  // the lookup missed above: let the preload end and an update begin
+  disk().before_find = [&] {
     if (!std::exchange(first, false)) return;
     missed.set_value();
     ASSERT_TRUE(table_->WaitForPreload().ok());
@@ -208,15 +213,17 @@ TEST_F(EmbeddingTableTest, WhoMissedBeforeThePreloadEndedIsNotAheadOfTheNextLook
       written.set_value();
       answered.get_future().wait();
     };
-    update = std::thread([&] { EXPECT_TRUE(Insert(1, 2, 2).ok()); });
+    update = std::thread([&] { EXPECT_TRUE(Insert(key, 2, 2).ok()); });
     written.get_future().wait();
   };
   EXPECT_THAT(MustFind({1, 1, 5}), ElementsAre(1, 1, 1, 1, 0, 0));
-  EXPECT_THAT(MustFind({1}), ElementsAre(1, 1));
+  EXPECT_THAT(MustFind({1, 1, 5}), ElementsAre(1, 1, 1, 1, 0, 0));
   answered.set_value();
   update.join();
-  EXPECT_THAT(MustFind({1}), ElementsAre(2, 2));
+  EXPECT_THAT(MustFind({key}), ElementsAre(2, 2));
 }
+
+INSTANTIATE_TEST_SUITE_P(StoredAndNewKey, PreloadEndsTest, ::testing::Values(1, 5));
 
 TEST_F(EmbeddingTableTest, PreloadStopsAtTheCapacityAndTheRestIsFoundBelow) {
   for (Key key = 0; key < 20000; ++key) Put(disk(), key, key, 0);
