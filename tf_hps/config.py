@@ -159,6 +159,10 @@ class TableConfig:
         out_of_range: What ids outside `[0, vocabulary_size)` do: `"default_row"` (the default),
             `"error"`, or `"wrap_negatives"` (count from the end, as Keras).
         vocabulary_size: Ids the model was trained with. Needed unless out_of_range is default_row.
+        max_rows: Rows that the stream of updates may bring the table to. Default: no bound.
+        ttl_s: Seconds that a row stays after its last update, by the trainer's clock. Default: for ever.
+        when_full: Who makes room at max_rows: `"evict_oldest"` (the default), the rows updated longest
+            ago, or `"reject"`, new ids, which do not come in.
         miss_deadline_us: Microseconds that a lookup waits for the stores. Rows that are not there by then
             are default rows (`embedding_lookup_until_deadline` says which). Default: as long as they take.
         memory: Options of the memory tier that differ for this table; False: the table does without.
@@ -178,6 +182,9 @@ class TableConfig:
     default_row: str | Sequence[float] | Mapping[str, int] | None = fields.field(fields.default_row)
     out_of_range: str | None = fields.field(fields.one_of("default_row", "error", "wrap_negatives"))
     vocabulary_size: int | None = fields.field(fields.whole_number(0))
+    max_rows: int | None = fields.field(fields.whole_number(1))
+    ttl_s: int | None = fields.field(fields.whole_number(1, 3153600000))
+    when_full: str | None = fields.field(fields.one_of("evict_oldest", "reject"))
     miss_deadline_us: int | None = fields.field(fields.whole_number(1))
     memory: MemoryConfig | Literal[False] | None = None
     redis: RedisConfig | Literal[False] | None = None
@@ -192,6 +199,13 @@ class TableConfig:
             raise ValueError(
                 f"`out_of_range` {self.out_of_range!r} needs a `vocabulary_size` of at least 1. "
                 f"Received: vocabulary_size={self.vocabulary_size!r}"
+            )
+        if self.when_full == "reject" and self.max_rows is None:
+            raise ValueError('`when_full` "reject" needs a `max_rows`')
+        if self.updates is False and (self.max_rows, self.ttl_s) != (None, None):
+            raise ValueError(
+                "`max_rows` and `ttl_s` bound what a stream of updates brings. "
+                f"Received: max_rows={self.max_rows}, ttl_s={self.ttl_s} and updates=False"
             )
         dim = self.embedding_dim
         if isinstance(self.default_row, list) and dim not in (None, len(self.default_row)):

@@ -1,7 +1,8 @@
 // How fast a server catches up: commits of a stream into the tiers of a table that follows it, from
 // opening the table until the last one is applied. Beside it what the parts take alone: frames read
 // and checked, and rocksdb_write of the same batches without us. A ratio is the rate over the bound
-// that is named. Prints tab-separated rows.
+// that is named. A bounded table has `max_rows`, half of the rows that come, and `ttl_s`. Prints
+// tab-separated rows.
 //   update_apply [rows, default 2000000] [rows in a commit, default 20000] [rounds, default 3]
 //   [dir]
 #include <unistd.h>
@@ -65,11 +66,16 @@ std::string WriteStream(const std::string& folder, int64_t rows, int64_t rows_in
   return last;
 }
 
-double Apply(const std::string& dir, const std::string& last, bool memory, bool rocksdb) {
+double Apply(const std::string& dir, const std::string& last, bool memory, bool rocksdb,
+             int64_t max_rows = 0) {
   nlohmann::json config = {{"format_version", 1},
                            {"deployment", "bench"},
                            {"updates", {{"url", dir + "/stream"}}},
                            {"tables", {{"items", {{"embedding_dim", kDim}}}}}};
+  if (max_rows > 0) {
+    config["tables"]["items"]["max_rows"] = max_rows;
+    config["tables"]["items"]["ttl_s"] = 86400;
+  }
   if (memory) config["memory"] = nlohmann::json::object();
   const std::string store = dir + "/store";
   std::filesystem::remove_all(store);
@@ -150,13 +156,17 @@ double RocksdbAlone(const std::string& dir) {
 
 void Run(int64_t rows, int64_t rows_in_commit, int rounds, const std::string& dir) {
   const std::string last = WriteStream(dir + "/stream", rows, rows_in_commit);
-  std::vector<double> read, bare, memory, disk, both;
+  // Every new id evicts a row in the second half.
+  const int64_t bound = rows / 2;
+  std::vector<double> read, bare, memory, disk, both, bounded_memory, bounded_both;
   for (int round = 0; round < rounds; ++round) {
     read.push_back(ReadAlone(dir));
     bare.push_back(RocksdbAlone(dir));
     memory.push_back(Apply(dir, last, true, false));
     disk.push_back(Apply(dir, last, false, true));
     both.push_back(Apply(dir, last, true, true));
+    bounded_memory.push_back(Apply(dir, last, true, false, bound));
+    bounded_both.push_back(Apply(dir, last, true, true, bound));
   }
   std::printf("tiers\tpeer\tratio\tthousand_rows_per_s\tpeer_thousand_rows_per_s\n");
   const auto print = [&](const char* tiers, const char* peer, const std::vector<double>& ours,
@@ -169,6 +179,8 @@ void Run(int64_t rows, int64_t rows_in_commit, int rounds, const std::string& di
   print("memory", "frames alone", memory, read);
   print("rocksdb", "rocksdb_write alone", disk, bare);
   print("memory + rocksdb", "rocksdb_write alone", both, bare);
+  print("memory, bounded", "not bounded", bounded_memory, memory);
+  print("memory + rocksdb, bounded", "not bounded", bounded_both, both);
 }
 
 }  // namespace

@@ -33,6 +33,7 @@ TableConfig TableFrom(const LayeredConfig& config, const std::string& name,
   table.default_row = value("default_row");
   table.out_of_range = OutOfRangeNamed(text("out_of_range"));
   table.vocabulary_size = number("vocabulary_size");
+  table.bounds = {number("max_rows"), number("ttl_s"), text("when_full") == "reject"};
   table.miss_deadline_us = number("miss_deadline_us");
   for (const auto& [section, unused] : config.sections) {
     if (layered.without.count(section) > 0) continue;

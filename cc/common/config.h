@@ -67,6 +67,19 @@ enum class OutOfRange {
   kWrapNegatives,  // ids in [-vocabulary_size, 0) count from the end, others outside fail, as Keras
 };
 
+// What a table that follows a stream keeps at most (docs/updates.md, "Bounded growth").
+struct GrowthBounds {
+  int64_t max_rows = 0;  // 0: no bound
+  int64_t ttl_s = 0;     // since a row's last update; 0: rows stay
+  // A full table takes no new ids, instead of letting go of the rows updated longest ago.
+  bool rejects = false;
+
+  bool any() const { return max_rows > 0 || ttl_s > 0; }
+  bool operator==(const GrowthBounds& other) const {
+    return max_rows == other.max_rows && ttl_s == other.ttl_s && rejects == other.rejects;
+  }
+};
+
 struct TableConfig {
   std::string name;
   std::string generation;                // empty: the store's newest of this name
@@ -74,7 +87,8 @@ struct TableConfig {
   std::string row_format;                // empty: as the store says, else float32
   nlohmann::json default_row = "zeros";  // "zeros", [e0, e1, ...] or {"id": 7}
   OutOfRange out_of_range = OutOfRange::kDefaultRow;
-  int64_t vocabulary_size = 0;   // needed by kError and kWrapNegatives
+  int64_t vocabulary_size = 0;  // needed by kError and kWrapNegatives
+  GrowthBounds bounds;
   int64_t miss_deadline_us = 0;  // 0: lookups wait as long as the stores take
   // Effective options of each section the deployment has: every field of it, defaults filled in,
   // paths absolute.

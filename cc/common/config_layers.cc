@@ -79,6 +79,16 @@ absl::Status CheckTable(const LayeredConfig& config, const std::string& name,
                  ", which needs a `vocabulary_size` of at least 1. Received: vocabulary_size ",
                  Received(vocabulary_size));
   }
+  const bool follows = config.sections.count("updates") > 0 && table.without.count("updates") == 0;
+  for (const char* bound : {"max_rows", "ttl_s"}) {
+    if (value(bound).is_null() || follows) continue;
+    return error(".", bound,
+                 "` bounds what a stream of updates brings, and the table follows none: ",
+                 "add the section \"updates\", or leave `", bound, "` out");
+  }
+  if (value("when_full") == "reject" && value("max_rows").is_null()) {
+    return error(".when_full` is \"reject\", which needs a `max_rows`");
+  }
   const json& row = value("default_row");
   const json& embedding_dim = value("embedding_dim");
   if (row.is_array() && !embedding_dim.is_null() && embedding_dim != row.size()) {

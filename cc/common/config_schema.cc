@@ -13,6 +13,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr double kMaxTtlSeconds = 3153600000;  // a century: in microseconds it is an int64
+
 // A function's static: backends register from static initializers of other files, in any order.
 std::map<std::string, ConfigFields>& MutableSections() {
   static auto* const sections = new std::map<std::string, ConfigFields>;
@@ -110,6 +112,24 @@ const ConfigFields& TableFields() {
        {"default_row", "error", "wrap_negatives"}},
       {"vocabulary_size", FieldType::kInt, nullptr,
        "ids the model was trained with; needed unless out_of_range is default_row"},
+      {"max_rows",
+       FieldType::kInt,
+       nullptr,
+       "rows that the stream of updates may bring the table to; none: no bound",
+       {},
+       1},
+      {"ttl_s",
+       FieldType::kInt,
+       nullptr,
+       "seconds that a row stays after its last update, by the trainer's clock; none: for ever",
+       {},
+       1,
+       kMaxTtlSeconds},
+      {"when_full",
+       FieldType::kString,
+       "evict_oldest",
+       "who makes room at max_rows: the rows updated longest ago, or new ids, which are rejected",
+       {"evict_oldest", "reject"}},
       {"miss_deadline_us",
        FieldType::kInt,
        nullptr,

@@ -1,5 +1,6 @@
 #include "cc/hierarchy/commit_plan.h"
 
+#include <algorithm>
 #include <map>
 
 #include "absl/strings/str_cat.h"
@@ -92,10 +93,53 @@ void CommitPlan::MoveOn(const UpdateSource::Commit& commit, bool is_ours,
       counts_.rows += static_cast<int64_t>(change.batch.keys.size());
       counts_.erased += static_cast<int64_t>(change.batch.erased.size());
     }
+    const bool counts = is_ours && !rows_.empty() && tables[i].growth != nullptr &&
+                        after.arrival != StreamRecord::Arrival::kRepeated;
+    growths_.push_back(counts ? tables[i].growth.get() : nullptr);
     changes_.push_back(std::move(change));
   }
   counts_.repeated = repeated ? 1 : 0;
   counts_.gaps = gap ? 1 : 0;
+}
+
+absl::Status CommitPlan::BoundGrowth() {
+  for (size_t i = 0; i < changes_.size(); ++i) {
+    if (growths_[i] == nullptr) continue;
+    TableChange& change = changes_[i];
+    UpdateBatch& batch = change.batch;
+    const auto decided = growths_[i]->Decide(commit_->position, commit_->time_us, batch);
+    if (!decided.ok()) return decided.status();
+    const GrowthDecision& decision = **decided;
+    change.ages = &decision.ages;
+    // Shared tiers: servers with other bounds, or others since another commit, have other rows.
+    if (!change.position.stream.empty()) {
+      absl::StrAppend(&change.position.stream, "~", decision.after.history);
+    }
+    if (!decision.rejected.empty()) {
+      AdmittedRows& admitted = admitted_.emplace_back();
+      for (size_t k = 0; k < batch.keys.size(); ++k) {
+        if (std::binary_search(decision.rejected.begin(), decision.rejected.end(), batch.keys[k])) {
+          continue;
+        }
+        admitted.keys.push_back(batch.keys[k]);
+        const uint8_t* const row = batch.rows.row(k);
+        admitted.rows.insert(admitted.rows.end(), row, row + batch.rows.row_bytes());
+      }
+      counts_.rows -= static_cast<int64_t>(batch.keys.size() - admitted.keys.size());
+      batch.keys = admitted.keys;
+      batch.rows = RowsView(admitted.rows.data(), batch.rows.row_bytes());
+    }
+    counts_.bounded +=
+        decision.expired + decision.evicted + static_cast<int64_t>(decision.rejected.size());
+    batch.erased = decision.erased;
+  }
+  return absl::OkStatus();
+}
+
+void CommitPlan::Applied() {
+  for (TableGrowth* growth : growths_) {
+    if (growth != nullptr) growth->Applied();
+  }
 }
 
 }  // namespace tf_hps

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "cc/hierarchy/embedding_table.h"
+#include "cc/hierarchy/table_growth.h"
 #include "cc/hierarchy/table_update.h"
 #include "cc/update/stream_record.h"
 #include "cc/update/update_commit.h"
@@ -22,6 +23,13 @@ namespace tf_hps {
 struct FollowingTable {
   std::shared_ptr<EmbeddingTable> table;
   std::shared_ptr<const StreamRecord> record;
+  std::shared_ptr<TableGrowth> growth;  // null: not bounded
+};
+
+// The rows of a batch without those of ids that are rejected.
+struct AdmittedRows {
+  std::vector<Key> keys;
+  std::vector<uint8_t> rows;
 };
 
 // What a commit is to the tables of a deployment that are open.
@@ -34,6 +42,7 @@ class CommitPlan {
     int64_t other_deployment = 0;  // commits
     int64_t other_generation = 0;  // frames
     int64_t quarantined = 0;       // commits, whole or in part
+    int64_t bounded = 0;           // rows that left, and new ids that did not come in
   };
 
   // `known_tables` are the deployment's, open or not; `is_behind[i]` says whether tables[i] has not
@@ -42,15 +51,19 @@ class CommitPlan {
              const std::set<std::string>& known_tables, absl::Span<const FollowingTable> tables,
              const std::vector<bool>& is_behind);
 
+  // What the bounds of tables make of their changes. Once, before they are taken.
+  absl::Status BoundGrowth();
   // Of the tables behind. Once, and not longer than this.
   std::vector<TableChange> TakeChanges() { return std::move(changes_); }
+  // They are applied: what was decided about growth counts.
+  void Applied();
   // For each of `tables`: its record then.
   const std::vector<std::shared_ptr<const StreamRecord>>& records() const { return records_; }
   const Counts& counts() const { return counts_; }
   // Why the commit is kept aside; empty: it is not.
   const std::string& quarantined() const { return quarantined_; }
   int64_t time_us() const { return commit_.ok() ? commit_->time_us : 0; }
-  int64_t changed_rows() const { return counts_.rows + counts_.erased; }
+  int64_t changed_rows() const { return counts_.rows + counts_.erased + counts_.bounded; }
 
  private:
   void Sort(const std::set<std::string>& known_tables, absl::Span<const FollowingTable> tables,
@@ -61,6 +74,8 @@ class CommitPlan {
   const absl::StatusOr<UpdateCommit> commit_;
   std::deque<TableRows> rows_;  // of each table
   std::vector<TableChange> changes_;
+  std::vector<TableGrowth*> growths_;  // of each change; null: nothing is to be decided
+  std::deque<AdmittedRows> admitted_;
   std::vector<std::shared_ptr<const StreamRecord>> records_;
   Counts counts_;
   std::string quarantined_;

@@ -16,8 +16,8 @@
 #include "cc/storage/store_backend.h"
 
 namespace tf_hps {
-EmbeddingTable::EmbeddingTable(TableSpec spec)
-    : spec_(std::move(spec)), gate_(CommitGate::Of(spec_.deployment)) {}
+EmbeddingTable::EmbeddingTable(TableSpec spec, const GrowthBounds& bounds)
+    : spec_(std::move(spec)), bounds_(bounds), gate_(CommitGate::Of(spec_.deployment)) {}
 
 // Who writes to the stores, and who reads them, ends before they do.
 EmbeddingTable::~EmbeddingTable() {
@@ -30,7 +30,7 @@ EmbeddingTable::~EmbeddingTable() {
 
 absl::StatusOr<std::shared_ptr<EmbeddingTable>> EmbeddingTable::Open(TableSpec spec,
                                                                      const TableConfig& config) {
-  std::shared_ptr<EmbeddingTable> table(new EmbeddingTable(std::move(spec)));
+  std::shared_ptr<EmbeddingTable> table(new EmbeddingTable(std::move(spec), config.bounds));
   bool preload = false;
   for (const StoreBackend& backend : StoreBackends()) {
     const auto section = config.sections.find(backend.kind);
@@ -135,6 +135,12 @@ absl::Status EmbeddingTable::CheckRows(const UpdateBatch& batch) const {
 }
 
 absl::Status EmbeddingTable::Apply(const UpdateBatch& batch) {
+  if (bounds_.any()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(spec_.Described(),
+                     " has a `max_rows` or `ttl_s`: its rows come and go by the stream that it "
+                     "follows, and nobody else inserts or erases them"));
+  }
   if (absl::Status status = CheckRows(batch); !status.ok()) return status;
   TableUpdate update(this, batch);
   update.TakeOutOfSharedTiers();

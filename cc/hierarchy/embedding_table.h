@@ -46,6 +46,7 @@ class EmbeddingTable {
   ~EmbeddingTable();
 
   const TableSpec& spec() const { return spec_; }
+  const GrowthBounds& bounds() const { return bounds_; }
 
   // Once a lookup, which may come as several calls of the next two.
   void CountLookup() const { lookups_.Add(1); }
@@ -72,7 +73,8 @@ class EmbeddingTable {
   absl::Status FindRaw(absl::Span<const Key> keys, uint8_t* rows, bool* found) const;
 
   // Lowest tier first, so that no tier holds a row that a restart would lose. FailedPrecondition,
-  // and nothing written, when the persistent store is read-only.
+  // and nothing written, when the persistent store is read-only, or the table's growth is bounded:
+  // its rows come by its stream.
   absl::Status Apply(const UpdateBatch& batch);
 
   // The table's cache on a device, made by the first call (device_cache.h). It stays as long as the
@@ -114,7 +116,7 @@ class EmbeddingTable {
  private:
   friend class TableUpdate;
 
-  explicit EmbeddingTable(TableSpec spec);
+  EmbeddingTable(TableSpec spec, const GrowthBounds& bounds);
   // Brings the rows of the hot keys into memory before anybody looks up, and saves the keys from
   // then on (table_warmup.cc).
   void WarmUp(const nlohmann::json& memory_options);
@@ -135,6 +137,7 @@ class EmbeddingTable {
 
   // Constant after Open.
   const TableSpec spec_;
+  const GrowthBounds bounds_;
   const CommitGate& gate_;
   std::vector<std::unique_ptr<TableTier>> tiers_;  // in the order asked
   size_t memory_tiers_ = 0;                        // the first so many answer from memory

@@ -58,6 +58,16 @@ absl::StatusOr<std::unique_ptr<FollowedTable>> FollowedTable::Follow(
   const auto section = config.sections.find("updates");
   if (section == config.sections.end()) return nullptr;
   UpdateOptions options = ParseUpdateOptions(section->second);
+  if (!(config.bounds == table->bounds())) {
+    const auto described = [](const GrowthBounds& bounds) {
+      return absl::StrCat("max_rows ", bounds.max_rows, ", ttl_s ", bounds.ttl_s, " and when_full ",
+                          bounds.rejects ? "reject" : "evict_oldest", " (0: no bound)");
+    };
+    return absl::InvalidArgumentError(
+        absl::StrCat(table->spec().Described(), " of deployment \"", deployment.deployment,
+                     "\" is open in this process with ", described(table->bounds()), "; ",
+                     deployment.path, " asks for ", described(config.bounds)));
+  }
   if (const auto store = config.sections.find("rocksdb"); store != config.sections.end()) {
     if (store->second.value("read_only", false)) {
       return absl::FailedPreconditionError(

@@ -56,6 +56,10 @@ nlohmann::json TableHandle::Stats() const {
   nlohmann::json stats = table_->Stats();
   if (followed_ != nullptr) {
     stats["updates"] = followed_->Stats();
+    if (const auto growth = stats["updates"].find("growth"); growth != stats["updates"].end()) {
+      stats["rows"] = (*growth)["rows"];  // counted where a store may only estimate
+      stats["rows_exact"] = true;
+    }
     stats["health"] = TableHealthName(HealthOf(stats));
   }
   return stats;

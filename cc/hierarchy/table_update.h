@@ -12,6 +12,7 @@
 #include "cc/common/update_stamps.h"
 #include "cc/hierarchy/commit_gate.h"
 #include "cc/hierarchy/embedding_table.h"
+#include "cc/storage/row_ages.h"
 #include "cc/storage/store_commit.h"
 #include "cc/update/update_batch.h"
 
@@ -58,6 +59,9 @@ struct TableChange {
 
   // The same, for tiers that several servers share; no stream where the text is none of a commit.
   UpdatePosition position;
+
+  // Of a table whose growth is bounded: what the change does to the ages of its rows.
+  const AgesChange* ages = nullptr;
 
   bool has_rows() const { return !batch.keys.empty() || !batch.erased.empty(); }
 };

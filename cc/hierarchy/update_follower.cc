@@ -66,6 +66,7 @@ void UpdateFollower::AddKnownTables(const std::set<std::string>& names) {
 
 absl::Status UpdateFollower::Add(const std::shared_ptr<EmbeddingTable>& table,
                                  const std::string& start) {
+  const MutexLock one_at_a_time(&adding_);
   {
     MutexLock lock(&mutex_);
     const auto member = members_.find(table.get());
@@ -73,6 +74,15 @@ absl::Status UpdateFollower::Add(const std::shared_ptr<EmbeddingTable>& table,
       ++member->second.holders;
       return absl::OkStatus();
     }
+    // One that has just been removed may be a part of it yet.
+    const int64_t step = steps_;
+    while (in_step_ && steps_ == step) changed_.Wait(&mutex_);
+  }
+  std::shared_ptr<TableGrowth> growth;
+  if (table->bounds().any()) {
+    auto opened = TableGrowth::Open(table->spec(), table->bounds(), &table->lowest_store());
+    if (!opened.ok()) return opened.status();
+    growth = *std::move(opened);
   }
   StreamRecord record;
   const absl::StatusOr<std::string> kept = table->lowest_store().StreamRecord();
@@ -86,9 +96,9 @@ absl::Status UpdateFollower::Add(const std::shared_ptr<EmbeddingTable>& table,
   }
   MutexLock lock(&mutex_);
   Member& member = members_[table.get()];
-  ++member.holders;
-  if (member.following.table != nullptr) return absl::OkStatus();  // somebody was faster
-  member.following = {table, std::make_shared<const StreamRecord>(std::move(record))};
+  member.holders = 1;
+  member.following = {table, std::make_shared<const StreamRecord>(std::move(record)),
+                      std::move(growth)};
   changed_.NotifyAll();
   return absl::OkStatus();
 }
@@ -157,6 +167,7 @@ std::vector<FollowingTable> UpdateFollower::BeginStep() {
   if (stopping_) return tables;
   for (const auto& [table, member] : members_) tables.push_back(member.following);
   in_step_ = true;
+  ++steps_;
   return tables;
 }
 
@@ -245,7 +256,9 @@ absl::Status UpdateFollower::Apply(const UpdateSource::Commit& commit,
                << " is quarantined: " << plan.quarantined()
                << (kept.ok() ? "" : absl::StrCat("; it could not be kept: ", kept.message()));
   }
+  if (absl::Status status = plan.BoundGrowth(); !status.ok()) return status;
   if (absl::Status status = ApplyTogether(plan.TakeChanges(), &gate_); !status.ok()) return status;
+  plan.Applied();
   if (is_news) seen_ = commit.position;
   if (is_news && plan.counts().gaps > 0) {
     LOG(ERROR) << "updates of deployment \"" << deployment_ << "\": commits of a publisher before "
@@ -350,6 +363,7 @@ nlohmann::json UpdateFollower::Stats(const EmbeddingTable* table) const {
       {"commits_ahead", known(commits_ahead_)},
       {"lookup_retries", gate_.retries()},
   };
+  if (member.following.growth != nullptr) stats["growth"] = member.following.growth->Stats();
   if (!error.empty()) stats["error"] = error;
   if (!quarantine_reason_.empty()) stats["last_quarantine_reason"] = quarantine_reason_;
   return stats;

@@ -89,10 +89,12 @@ class UpdateFollower {
   std::string quarantined_position_;
   std::chrono::steady_clock::time_point lag_measured_, lost_tried_;
 
+  Mutex adding_;  // held by Add, which may read all of a table
   mutable Mutex mutex_;
   mutable CondVar changed_;  // members, their places, the step, stopping
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool in_step_ ABSL_GUARDED_BY(mutex_) = false;
+  int64_t steps_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<const EmbeddingTable*, Member> members_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> known_tables_ ABSL_GUARDED_BY(mutex_);
   std::chrono::steady_clock::time_point not_before_ ABSL_GUARDED_BY(mutex_);

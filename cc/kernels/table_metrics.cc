@@ -175,6 +175,12 @@ bool RegisterMetrics() {
                                     Field("/updates/commits"));
   AddTableMetric<kCounter, int64_t>("/tf_hps/quarantined_updates", "commits kept aside",
                                     Field("/updates/quarantined_commits"));
+  AddTableMetric<kCounter, int64_t>("/tf_hps/expired_rows", "left because of their age",
+                                    Field("/updates/growth/expired"));
+  AddTableMetric<kCounter, int64_t>("/tf_hps/evicted_rows", "left for new ids at max_rows",
+                                    Field("/updates/growth/evicted"));
+  AddTableMetric<kCounter, int64_t>("/tf_hps/rejected_ids", "did not come in at max_rows",
+                                    Field("/updates/growth/rejected"));
   AddTableMetric<kCounter, HistogramProto>("/tf_hps/stores_latency_usecs",
                                            "the part of lookups that waits, a call",
                                            Field("/stores_latency"));

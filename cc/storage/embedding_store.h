@@ -8,12 +8,14 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "cc/common/key.h"
 #include "cc/common/rows.h"
 #include "cc/common/update_position.h"
 #include "cc/common/update_stamps.h"
+#include "cc/storage/row_ages.h"
 #include "cc/storage/store_commit.h"
 #include "nlohmann/json.hpp"
 
@@ -102,13 +104,20 @@ class EmbeddingStore {
   // Rows that become visible together with those of other tables. NewCommit: null for stores that
   // cannot; AddTo: what Insert and Erase would write, false for a commit of another store. `record`
   // says which commit of a stream the rows are from, and is what StreamRecord gives from then on;
-  // empty before the first. The spans are not looked at after AddTo.
+  // empty before the first. `ages`, of OpenRowAges, or null. Nothing is looked at after AddTo.
   virtual std::unique_ptr<StoreCommit> NewCommit() { return nullptr; }
   virtual bool AddTo(StoreCommit* commit, absl::Span<const Key> keys, const RowsView& rows,
-                     absl::Span<const Key> erased, absl::string_view record) {
+                     absl::Span<const Key> erased, absl::string_view record,
+                     const AgesChange* ages) {
     return false;
   }
   virtual absl::StatusOr<std::string> StreamRecord() const { return std::string(); }
+  // For a table whose growth is bounded: how old each row is. Once, before the first commit. Then
+  // each commit with rows brings the change of the ages; one that does not makes them worthless.
+  virtual absl::StatusOr<std::unique_ptr<RowAges>> OpenRowAges() {
+    return absl::FailedPreconditionError(
+        absl::StrCat("rows in ", kind(), " alone have no age that is known"));
+  }
 
   // Scans keys in [first, last]. Order is the store's own.
   virtual absl::StatusOr<std::unique_ptr<RowScanner>> NewScanner(Key first, Key last) const = 0;

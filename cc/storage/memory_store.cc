@@ -58,6 +58,7 @@ class MemoryStore : public EmbeddingStore {
   std::vector<Key> HotKeys(size_t n) const override;
   StoreStats Stats() const override;
   absl::string_view kind() const override { return "memory"; }
+  absl::StatusOr<std::unique_ptr<RowAges>> OpenRowAges() override { return NewMemoryRowAges(); }
 
  private:
   // While one lives, keys stay where they are.

@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "cc/common/hash.h"
 #include "cc/common/row_format.h"
+#include "cc/common/text_hash.h"
 
 namespace tf_hps {
 namespace {
@@ -20,11 +21,7 @@ std::string OrDash(const std::string& text) { return text.empty() ? "-" : text; 
 }  // namespace
 
 std::string RedisTableId(const TableSpec& spec) {
-  uint64_t hash = 0xcbf29ce484222325ULL;
-  for (const char c : absl::StrCat(spec.deployment, "\n", spec.name, "\n", spec.generation)) {
-    hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3ULL;
-  }
-  return absl::StrFormat("%016x", hash);
+  return TextHash(absl::StrCat(spec.deployment, "\n", spec.name, "\n", spec.generation));
 }
 
 std::string RedisRecordKey(absl::string_view table_id) {

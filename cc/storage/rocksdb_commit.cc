@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "cc/storage/rocksdb_row_ages.h"
 #include "cc/storage/rocksdb_view.h"
 
 namespace tf_hps {
@@ -18,9 +19,10 @@ RocksdbCommit::~RocksdbCommit() {
 }
 
 void RocksdbCommit::Add(RocksdbTable* table, absl::Span<const Key> keys, const RowsView& rows,
-                        absl::Span<const Key> erased, absl::string_view record) {
-  // In the order of the memtable, which then finds each row's place from the last one's: 1.4 us a row
-  // less. Of equal keys the last one counts, so those keep theirs.
+                        absl::Span<const Key> erased, absl::string_view record,
+                        const AgesChange* ages) {
+  // In the order of the memtable, which then finds each row's place from the last one's: 1.4 us a
+  // row less. Of equal keys the last one counts, so those keep theirs.
   std::vector<std::pair<uint64_t, uint32_t>> order;
   order.reserve(keys.size());
   for (size_t i = 0; i < keys.size(); ++i) {
@@ -39,7 +41,14 @@ void RocksdbCommit::Add(RocksdbTable* table, absl::Span<const Key> keys, const R
                                  reinterpret_cast<const char*>(&key), sizeof(key));
   }
   database_->AddRecord(batch_.get(), table->record.StreamKey(), record);
-  if (!keys.empty() || !erased.empty()) tables_.push_back(table);
+  const bool has_rows = !keys.empty() || !erased.empty();
+  if (ages != nullptr) {
+    AddAgesChange(*table, *ages, batch_.get());
+    database_->AddRecord(batch_.get(), table->record.GrowthKey(), ages->record);
+  } else if (has_rows) {
+    database_->ForgetAges(batch_.get(), *table);
+  }
+  if (has_rows) tables_.push_back(table);
 }
 
 absl::Status RocksdbCommit::Write() {

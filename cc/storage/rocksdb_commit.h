@@ -12,6 +12,7 @@
 #include "cc/common/rows.h"
 #include "cc/storage/rocksdb_c.h"
 #include "cc/storage/rocksdb_database.h"
+#include "cc/storage/row_ages.h"
 #include "cc/storage/store_commit.h"
 
 namespace tf_hps {
@@ -24,7 +25,7 @@ class RocksdbCommit : public StoreCommit {
 
   const RocksdbDatabase* database() const { return database_.get(); }
   void Add(RocksdbTable* table, absl::Span<const Key> keys, const RowsView& rows,
-           absl::Span<const Key> erased, absl::string_view record);
+           absl::Span<const Key> erased, absl::string_view record, const AgesChange* ages);
 
   absl::Status Write() override;
   void Show() override;

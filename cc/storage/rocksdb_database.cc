@@ -61,6 +61,7 @@ RocksdbDatabase::~RocksdbDatabase() {
   };
   for (const auto& [identity, table] : tables_) {
     if (table->modified) flush(table->rows.get());
+    if (table->ages != nullptr) flush(table->ages.get());
   }
   flush(records_.get());
 }
@@ -153,6 +154,10 @@ absl::Status RocksdbDatabase::FindTables(std::map<std::string, RocksdbColumnFami
     auto table = std::make_unique<RocksdbTable>(record, handle->second.release(),
                                                 contents->modified.count(record.ModifiedKey()) > 0);
     handles.erase(handle);
+    if (const auto ages = handles.find(record.AgesFamily()); ages != handles.end()) {
+      table->ages = std::move(ages->second);
+      handles.erase(ages);
+    }
     if (absl::Status status = CheckEnds(*table); !status.ok()) return status;
     tables_[{record.name, record.generation}] = std::move(table);
   }
@@ -187,7 +192,10 @@ absl::Status RocksdbDatabase::CheckEnds(const RocksdbTable& table) const {
 absl::Status RocksdbDatabase::DropHalfLoaded(
     std::map<std::string, RocksdbColumnFamilyPtr>* handles) {
   for (const auto& [name, handle] : *handles) {
-    if (!absl::StartsWith(name, kRocksdbRowsPrefix)) continue;
+    if (!absl::StartsWith(name, kRocksdbRowsPrefix) &&
+        !absl::StartsWith(name, kRocksdbAgesPrefix)) {
+      continue;
+    }
     RocksdbError error;
     rocksdb_drop_column_family(db_.get(), handle.get(), error.out());
     if (error) return RocksdbStatus(RocksdbStoreName(path_), error.text());
@@ -195,7 +203,7 @@ absl::Status RocksdbDatabase::DropHalfLoaded(
   return absl::OkStatus();
 }
 
-absl::Status RocksdbDatabase::PutRecord(absl::string_view key, absl::string_view value) {
+absl::Status RocksdbDatabase::PutRecord(absl::string_view key, absl::string_view value) const {
   RocksdbWriteOptionsPtr synced(rocksdb_writeoptions_create());
   rocksdb_writeoptions_set_sync(synced.get(), 1);
   RocksdbError error;
@@ -261,6 +269,7 @@ absl::Status RocksdbDatabase::Write(RocksdbTable* table, rocksdb_writebatch_t* b
   if (!table->modified.load(std::memory_order_relaxed)) {
     AddRecord(batch, table->record.ModifiedKey(), "1");
   }
+  ForgetAges(batch, *table);
   absl::Status status = WriteBatch(
       batch, absl::StrCat(RocksdbStoreName(path_), ", table \"", table->record.name, "\""));
   if (status.ok()) table->modified.store(true, std::memory_order_relaxed);
@@ -311,6 +320,29 @@ absl::Status RocksdbDatabase::WriteBatch(rocksdb_writebatch_t* batch,
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
+}
+
+absl::StatusOr<bool> RocksdbDatabase::OpenAges(RocksdbTable* table) const {
+  const RocksdbTableRecord& record = table->record;
+  RocksdbError error;
+  if (table->ages != nullptr) {
+    const absl::StatusOr<std::string> kept = GetRecord(record.GrowthKey());
+    if (!kept.ok()) return kept.status();
+    if (!kept->empty()) return true;
+    rocksdb_drop_column_family(db_.get(), table->ages.get(), error.out());
+    if (error) return RocksdbStatus(RocksdbStoreName(path_), error.text());
+    table->ages.reset();
+  }
+  table->ages.reset(rocksdb_create_column_family(db_.get(), options_.get(),
+                                                 record.AgesFamily().c_str(), error.out()));
+  if (error) return RocksdbStatus(RocksdbStoreName(path_), error.text());
+  return false;
+}
+
+void RocksdbDatabase::ForgetAges(rocksdb_writebatch_t* batch, const RocksdbTable& table) const {
+  if (table.ages == nullptr) return;
+  const std::string key = table.record.GrowthKey();
+  rocksdb_writebatch_delete_cf(batch, records_.get(), key.data(), key.size());
 }
 
 void RocksdbDatabase::AddRecord(rocksdb_writebatch_t* batch, absl::string_view key,

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "cc/storage/rocksdb_commit.h"
 #include "cc/storage/rocksdb_databases.h"
+#include "cc/storage/rocksdb_row_ages.h"
 #include "cc/storage/rocksdb_scanner.h"
 #include "cc/storage/rocksdb_status.h"
 #include "cc/storage/rocksdb_view.h"
@@ -182,14 +183,19 @@ class RocksdbStore : public EmbeddingStore {
     return std::make_unique<RocksdbCommit>(table_.database);
   }
   bool AddTo(StoreCommit* commit, absl::Span<const Key> keys, const RowsView& rows,
-             absl::Span<const Key> erased, absl::string_view record) override {
+             absl::Span<const Key> erased, absl::string_view record,
+             const AgesChange* ages) override {
     auto* const ours = dynamic_cast<RocksdbCommit*>(commit);
     if (ours == nullptr || ours->database() != table_.database.get()) return false;
-    ours->Add(table_.table, keys, rows, erased, record);
+    ours->Add(table_.table, keys, rows, erased, record, ages);
     return true;
   }
   absl::StatusOr<std::string> StreamRecord() const override {
     return table_.database->GetRecord(table_.table->record.StreamKey());
+  }
+  absl::StatusOr<std::unique_ptr<RowAges>> OpenRowAges() override {
+    if (read_only_) return ReadOnlyError("age");
+    return OpenRocksdbRowAges(table_);
   }
 
   absl::StatusOr<std::unique_ptr<RowScanner>> NewScanner(Key first, Key last) const override {

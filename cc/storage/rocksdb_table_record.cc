@@ -40,6 +40,14 @@ std::string RocksdbTableRecord::StreamKey() const {
   return absl::StrCat("tf_hps/stream/", name, "/", generation);
 }
 
+std::string RocksdbTableRecord::GrowthKey() const {
+  return absl::StrCat("tf_hps/growth/", name, "/", generation);
+}
+
+std::string RocksdbTableRecord::AgesFamily() const {
+  return absl::StrCat(kRocksdbAgesPrefix, name, "/", generation);
+}
+
 std::string RocksdbTableRecord::ToJson() const {
   return nlohmann::json{{"column_family", column_family},
                         {"embedding_dim", embedding_dim},

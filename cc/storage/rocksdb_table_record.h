@@ -19,6 +19,7 @@ inline constexpr int kRocksdbFormatVersion = 1;
 inline constexpr absl::string_view kRocksdbFormatVersionKey = "tf_hps/format_version";
 inline constexpr absl::string_view kRocksdbTablePrefix = "tf_hps/table/";
 inline constexpr absl::string_view kRocksdbRowsPrefix = "rows/";
+inline constexpr absl::string_view kRocksdbAgesPrefix = "ages/";
 
 // What a store says about one generation of a table.
 struct RocksdbTableRecord {
@@ -37,6 +38,9 @@ struct RocksdbTableRecord {
   std::string TableKey() const;
   std::string ModifiedKey() const;
   std::string StreamKey() const;
+  std::string GrowthKey() const;
+  // The column family of the rows' ages, where the table's growth is bounded.
+  std::string AgesFamily() const;
   // The value under TableKey(), created now.
   std::string ToJson() const;
 };

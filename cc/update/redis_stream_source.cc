@@ -57,15 +57,15 @@ std::string NewReader() {
 }
 
 // An entry of the stream: a commit's frames, or the key under which its parts are.
-struct Entry {
+struct StreamEntry {
   uint64_t number = 0;
   std::string lineage, frames, parts;
   uint64_t part_count = 0;
 };
 
 // {id, {name, value, ...}}
-Entry ParseEntry(const redisReply& reply) {
-  Entry entry;
+StreamEntry ParseStreamEntry(const redisReply& reply) {
+  StreamEntry entry;
   if (reply.elements != 2) return entry;
   entry.number = NumberOf(TextOf(reply.element[0]).substr(0, TextOf(reply.element[0]).find('-')));
   const redisReply& fields = *reply.element[1];
@@ -124,7 +124,7 @@ class RedisStreamSource : public UpdateSource {
     // Whoever is told what comes after a position has what comes before it.
     if (absl::Status status = TellWhereWeAre(*at); !status.ok()) return status;
     if (ahead_.empty()) return std::nullopt;
-    Entry& next = ahead_.front();
+    StreamEntry& next = ahead_.front();
     Commit commit{UpdatePositionText(next.lineage, next.number), std::move(next.frames)};
     if (absl::Status status = ReadParts(next, &commit.frames); !status.ok()) {
       ahead_.clear();
@@ -172,7 +172,7 @@ class RedisStreamSource : public UpdateSource {
         (*reply)->element[0]->elements == 2) {
       const redisReply& entries = *(*reply)->element[0]->element[1];
       for (size_t i = 0; i < entries.elements; ++i) {
-        ahead_.push_back(ParseEntry(*entries.element[i]));
+        ahead_.push_back(ParseStreamEntry(*entries.element[i]));
       }
     }
     absl::Status status = CheckFollows(at);
@@ -222,7 +222,7 @@ class RedisStreamSource : public UpdateSource {
     return reply.status();
   }
 
-  absl::Status ReadParts(const Entry& entry, std::string* frames) {
+  absl::Status ReadParts(const StreamEntry& entry, std::string* frames) {
     for (uint64_t i = 0; i < entry.part_count; ++i) {
       const std::string part = absl::StrCat(i);
       const auto reply = client_->Call(slot_, {"HGET", entry.parts, part}, Deadline());
@@ -243,7 +243,7 @@ class RedisStreamSource : public UpdateSource {
   const int slot_;
 
   bool is_checked_ = false;
-  std::deque<Entry> ahead_;  // of one lineage, without a gap
+  std::deque<StreamEntry> ahead_;  // of one lineage, without a gap
   std::optional<std::chrono::steady_clock::time_point> told_;
 };
 

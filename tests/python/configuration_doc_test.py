@@ -46,6 +46,7 @@ def test_the_tables_list_the_fields_in_order(heading, kind, more):
         ("gpu_cache", config.GpuCacheConfig, "policy"),
         ("A table", config.TableConfig, "row_format"),
         ("A table", config.TableConfig, "out_of_range"),
+        ("A table", config.TableConfig, "when_full"),
     ],
 )
 def test_the_choices_are_the_ones_that_are_taken(heading, kind, field):

@@ -12,6 +12,8 @@ from tables import memory_config, rocksdb_config
 
 import tf_hps
 from tf_hps import cli
+from tf_hps.store import StoreWriter, database
+from tf_hps.store.copy import copy_store
 
 DIM = 4
 
@@ -237,3 +239,44 @@ def test_an_export_without_a_stream_has_no_position(tmp_path):
     )
     with pytest.raises(ValueError, match="no `updates`"):
         tf_hps.export(model, tmp_path / "1", position="00000000000000000001.hpsu")
+
+
+def test_rows_expire_and_a_commit_of_nothing_is_enough(stream):
+    config = memory_config(generation="g1", ttl_s=1, max_rows=3)
+    table = tf_hps.Table("movie_id", following(config, stream))
+    with publisher(stream, table) as trainer:
+        trainer.publish("movie_id", [1, 2, 3, 4], rows(4, 7.0))
+        table.wait_until(trainer.commit())
+        assert tf_hps.embedding_lookup(table, [1, 2, 3, 4]).numpy()[:, 0].tolist() == [0, 7, 7, 7]
+        time.sleep(1.1)
+        assert tf_hps.embedding_lookup(table, [2]).numpy().any(), "nothing came"
+        table.wait_until(trainer.commit())
+    assert not tf_hps.embedding_lookup(table, [2, 3, 4]).numpy().any()
+    assert len(table) == 0
+    growth = table.stats()["updates"]["growth"]
+    assert (growth["expired"], growth["evicted"], growth["rejected"]) == (3, 1, 0)
+    assert (growth["max_rows"], growth["ttl_s"], growth["when_full"]) == (3, 1, "evict_oldest")
+    with pytest.raises(tf.errors.FailedPreconditionError, match="by the stream"):
+        table.insert([1], rows(1, 1.0))
+
+
+def test_the_ages_of_rows_travel_with_their_store(tmp_path, stream):
+    config = following(rocksdb_config(tmp_path / "store", max_rows=3), stream)
+    table = tf_hps.Table("movie_id", config)
+    with publisher(stream, table) as trainer:
+        trainer.publish("movie_id", [1, 2, 3], rows(3, 1.0))
+        trainer.commit()
+        trainer.publish("movie_id", [1], rows(1, 2.0))
+        table.wait_until(trainer.commit())
+    copy_store(tmp_path / "store", tmp_path / "copy", {"movie_id": table.generation})
+    copied = following(rocksdb_config(tmp_path / "copy", max_rows=3), stream)
+    other = tf_hps.Table("movie_id", copied)
+    with publisher(stream, other) as trainer:
+        trainer.publish("movie_id", [4], rows(1, 4.0))
+        other.wait_until(trainer.commit())
+    assert tf_hps.embedding_lookup(other, [1, 2, 3, 4]).numpy()[:, 0].tolist() == [2, 0, 1, 4]
+    generation = other.generation
+    del other
+    with StoreWriter(tmp_path / "copy") as writer:
+        writer.drop_table("movie_id", generation)
+    assert database.column_families(str(tmp_path / "copy")) == []

@@ -157,6 +157,8 @@ class Publisher:
     def commit(self) -> str:
         """Makes what was published since the last commit visible to servers, all of it at once.
 
+        With nothing published it says what time it is: rows of tables with `ttl_s` expire with a commit.
+
         After an error everything is kept, and `commit` may be called again: servers know each frame by
         this publisher's id and its number, and apply none twice.
 

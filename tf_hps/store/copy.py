@@ -34,7 +34,7 @@ def copy_store(
     if os.path.lexists(target):
         raise StoreError(f"{target} exists already; a store is copied into a new folder")
     with StoreReader(source) as reader:
-        wanted = {reader.record(*table).column_family for table in tables.items()}
+        wanted = {f for table in tables.items() for f in reader.record(*table).families}
     partial = target + ".partial"
     shutil.rmtree(partial, ignore_errors=True)
     os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -113,8 +113,9 @@ def _drop_others(path: str, wanted: set[str]) -> None:
                 opened.delete(record.key)
                 opened.delete(record.modified_key)
                 opened.delete(record.stream_key)
+                opened.delete(record.growth_key)
         for family in database.column_families(path):
-            if family.startswith(formats.ROWS_PREFIX) and family not in wanted:
+            if family.startswith(formats.TABLE_FAMILIES) and family not in wanted:
                 opened.drop_column_family(family)
         # A copy is mostly opened read-only: it has no log to replay then.
         opened.flush()

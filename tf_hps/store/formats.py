@@ -15,7 +15,10 @@ FORMAT_VERSION_KEY = b"tf_hps/format_version"
 TABLE_PREFIX = b"tf_hps/table/"
 MODIFIED_PREFIX = b"tf_hps/modified/"
 STREAM_PREFIX = b"tf_hps/stream/"
+GROWTH_PREFIX = b"tf_hps/growth/"
 ROWS_PREFIX = "rows/"
+AGES_PREFIX = "ages/"
+TABLE_FAMILIES = (ROWS_PREFIX, AGES_PREFIX)
 
 _SIGN_BIT = np.uint64(1 << 63)
 _NAME = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
@@ -53,6 +56,15 @@ class TableRecord:
     @property
     def stream_key(self) -> bytes:
         return STREAM_PREFIX + f"{self.name}/{self.generation}".encode()
+
+    @property
+    def growth_key(self) -> bytes:
+        return GROWTH_PREFIX + f"{self.name}/{self.generation}".encode()
+
+    @property
+    def families(self) -> tuple[str, str]:
+        """The column families that it has, or may have: that of the rows' ages."""
+        return self.column_family, f"{AGES_PREFIX}{self.name}/{self.generation}"
 
     def to_json(self) -> bytes:
         fields = dataclasses.asdict(self)

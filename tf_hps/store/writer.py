@@ -127,8 +127,11 @@ class StoreWriter:
             batch.delete(record.key)
             batch.delete(record.modified_key)
             batch.delete(record.stream_key)
+            batch.delete(record.growth_key)
             self._database.write(batch, database.synced())
-            self._database.drop_column_family(record.column_family)
+            present = database.column_families(self.path)
+            for family in set(record.families).intersection(present):
+                self._database.drop_column_family(family)
 
     def checkpoint(self, target: str) -> None:
         """A consistent copy of the store in the new folder `target`."""
@@ -167,9 +170,9 @@ class StoreWriter:
         if self._database.get(formats.FORMAT_VERSION_KEY) is None:
             version = str(formats.FORMAT_VERSION).encode()
             self._database.put(formats.FORMAT_VERSION_KEY, version, database.synced())
-        whole = {record.column_family for record in self.tables()}
+        whole = {family for record in self.tables() for family in record.families}
         for family in database.column_families(self.path):
-            if family.startswith(formats.ROWS_PREFIX) and family not in whole:
+            if family.startswith(formats.TABLE_FAMILIES) and family not in whole:
                 self._database.drop_column_family(family)
 
     def _write_files(

@@ -147,6 +147,13 @@ TEST_F(ConfigErrorsTest, TablesAreChecked) {
        "needs a `vocabulary_size` of at least 1. Received: vocabulary_size null"},
       {R"({"out_of_range": "wrap_negatives", "vocabulary_size": 0})", "vocabulary_size 0"},
       {R"({"vocabulary_size": -1})", "is a whole number from 0 on. Received: -1"},
+      {R"({"max_rows": 0})", "is a whole number from 1 on. Received: 0"},
+      {R"({"max_rows": 10})",
+       "`tables.movie_id.max_rows` bounds what a stream of updates brings, and the table follows "
+       "none"},
+      {R"({"ttl_s": 10})", "add the section \"updates\", or leave `ttl_s` out"},
+      {R"({"when_full": "panic"})", "is one of evict_oldest, reject"},
+      {R"({"when_full": "reject"})", "which needs a `max_rows`"},
       {R"({"default_row": "ones"})", "Received: \"ones\""},
       {R"({"default_row": []})", "is \"zeros\", a list of finite float32 numbers or {\"id\": n}"},
       {R"({"default_row": [1, "2"]})", "Received: a list of 2"},

@@ -144,7 +144,7 @@ TEST_F(ConfigTest, SchemaListsSectionsFieldsAndVariables) {
   EXPECT_EQ(schema["sections"]["remote"][1]["name"], "password_file");
   EXPECT_EQ(schema["sections"]["remote"][2]["name"], "password_env");
   EXPECT_EQ(schema["sections"]["remote"].size(), 3);
-  EXPECT_EQ(schema["table_fields"].size(), 6);
+  EXPECT_EQ(schema["table_fields"].size(), 10);
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/cc/hierarchy/bounded_model.h"
 #include "tests/cc/hierarchy/following_tables.h"
 #include "tests/cc/storage/small_disk.h"
 
@@ -122,17 +123,21 @@ class UpdateKillTest : public testing::Test {
   // One commit on both tables; now and then one that its publisher sends twice.
   void Commit(std::mt19937* random) {
     ++version_;
+    const int64_t time_us = static_cast<int64_t>(version_) * 1000000;
+    writer_.SetTime(time_us);
+    now_.clear();
     for (const char* name : {"movies", "users"}) {
       std::vector<Key> keys, erased;
       const int n = 1 + (*random)() % 10;
       for (int i = 0; i < n; ++i) keys.push_back((*random)() % kKilledKeys);
-      for (Key key : keys) now_[{name, key}] = version_;
       writer_.Rows(name, generations_[name], FollowingTables::kDim, keys, version_);
       if ((*random)() % 3 == 0) {
         erased.push_back((*random)() % kKilledKeys);
-        now_.erase({name, erased[0]});
         writer_.Erase(name, generations_[name], erased);
       }
+      BoundedModel& table = bounded_[name];
+      table.Commit(time_us, keys, version_, erased);
+      for (const auto& [key, row] : table.rows()) now_[{name, key}] = row.value;
     }
     const std::string bytes = writer_.Finish();
     const int times = (*random)() % 4 == 0 ? 2 : 1;
@@ -157,8 +162,21 @@ class UpdateKillTest : public testing::Test {
       models_.erase(models_.begin());
     }
   }
+  void Bound(const std::string& name, const GrowthBounds& bounds) {
+    nlohmann::json& table = tables_.config()["tables"][name];
+    if (bounds.max_rows > 0) table["max_rows"] = bounds.max_rows;
+    if (bounds.ttl_s > 0) table["ttl_s"] = bounds.ttl_s;
+    if (bounds.rejects) table["when_full"] = "reject";
+    bounded_[name] = BoundedModel(bounds);
+  }
+  void KillAgainAndAgain(int kills);
+
   // An empty table each, of one generation.
   void MakeStore() {
+    const nlohmann::json bounded = tables_.config()["tables"];
+    for (auto& table : tables_.config()["tables"]) {
+      for (const char* bound : {"max_rows", "ttl_s", "when_full"}) table.erase(bound);
+    }
     const nlohmann::json with_stream = tables_.config()["updates"];
     tables_.config().erase("updates");
     tables_.Open();
@@ -166,6 +184,7 @@ class UpdateKillTest : public testing::Test {
                     {"users", tables_.Generation("users")}};
     tables_.Close();
     tables_.config()["updates"] = with_stream;
+    tables_.config()["tables"] = bounded;
     WriteConfig();
   }
   void WriteConfig() { std::ofstream(tables_.folder() + "/hps.json") << tables_.config().dump(); }
@@ -176,12 +195,12 @@ class UpdateKillTest : public testing::Test {
   float version_ = 0;
   std::string last_;
   Model now_;
+  std::map<std::string, BoundedModel> bounded_;
   std::map<std::string, Model> models_;  // by position
 };
 
-TEST_F(UpdateKillTest, AfterAKillEachCommitCountsOnce) {
+void UpdateKillTest::KillAgainAndAgain(int kills) {
   const unsigned seed = static_cast<unsigned>(Number("TF_HPS_TEST_SEED", getpid()));
-  const int kills = Number("TF_HPS_TEST_KILLS", 67);
   SCOPED_TRACE("TF_HPS_TEST_SEED=" + std::to_string(seed));
   std::mt19937 random(seed);
   MakeStore();
@@ -199,8 +218,9 @@ TEST_F(UpdateKillTest, AfterAKillEachCommitCountsOnce) {
     ASSERT_EQ(waitpid(server, nullptr, 0), server);
     // Without the stream: what was on the disk when it was killed.
     if (kill_number % 5 == 0 || kill_number + 1 == kills) {
-      nlohmann::json with_stream = tables_.config()["updates"];
+      const nlohmann::json config_of_server = tables_.config();
       tables_.config().erase("updates");
+      for (auto& table : tables_.config()["tables"]) table = {{"embedding_dim", 4}};
       tables_.Open();
       // Each table has a place of its own: a server may be killed when it has opened one of them.
       std::string position = last_;
@@ -215,7 +235,7 @@ TEST_F(UpdateKillTest, AfterAKillEachCommitCountsOnce) {
       }
       ForgetBefore(position);
       tables_.Close();
-      tables_.config()["updates"] = with_stream;
+      tables_.config() = config_of_server;
       WriteConfig();
     }
   }
@@ -224,11 +244,26 @@ TEST_F(UpdateKillTest, AfterAKillEachCommitCountsOnce) {
   tables_.WaitUntil("users", last_);
   for (const char* name : {"movies", "users"}) ExpectRowsOf(now_, name, "at the end");
   EXPECT_EQ(tables_.Updates("movies")["gaps"], 0);
+  for (const char* name : {"movies", "users"}) {
+    if (!bounded_[name].bounds().any()) continue;
+    EXPECT_EQ(tables_.Updates(name)["growth"]["rows"], bounded_[name].rows().size()) << name;
+  }
   if (kills >= 200) EXPECT_GT(in_the_middle, 0) << "no kill came in the middle of the stream";
+}
+
+TEST_F(UpdateKillTest, AfterAKillEachCommitCountsOnce) {
+  KillAgainAndAgain(Number("TF_HPS_TEST_KILLS", 67));
+}
+
+TEST_F(UpdateKillTest, AfterAKillTheSameRowsHaveExpired) {
+  Bound("movies", {/*max_rows=*/15, /*ttl_s=*/4, /*rejects=*/false});
+  Bound("users", {/*max_rows=*/20, /*ttl_s=*/6, /*rejects=*/true});
+  KillAgainAndAgain(Number("TF_HPS_TEST_KILLS", 20));
 }
 
 TEST_F(UpdateKillTest, TwoProcessesFollowOneStream) {
   std::mt19937 random(7);
+  Bound("users", {/*max_rows=*/20, /*ttl_s=*/6, /*rejects=*/false});
   MakeStore();
   // The server has the store, we have memory.
   const pid_t server = StartServer(tables_.folder() + "/hps.json");
@@ -237,6 +272,7 @@ TEST_F(UpdateKillTest, TwoProcessesFollowOneStream) {
   FollowingTables second;
   second.config()["deployment"] = tables_.deployment();
   second.config()["updates"]["url"] = tables_.stream();
+  second.config()["tables"] = tables_.config()["tables"];
   second.config().erase("rocksdb");
   for (auto& [name, table] : second.config()["tables"].items()) {
     table["generation"] = generations_[name];

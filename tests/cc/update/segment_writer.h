@@ -62,6 +62,8 @@ class SegmentWriter {
     std::filesystem::rename(path + ".unfinished", path);
     return name;
   }
+  // Of the frames from here on; 0: that of the clock.
+  void SetTime(int64_t time_us) { time_us_ = time_us; }
   void SkipSequences(int64_t n) { sequence_ += n; }
   void SetNextSegment(int segment) { segment_ = segment - 1; }
 
@@ -76,9 +78,9 @@ class SegmentWriter {
     const int64_t now = std::chrono::duration_cast<std::chrono::microseconds>(
                             std::chrono::system_clock::now().time_since_epoch())
                             .count();
-    const std::string header =
-        absl::StrCat("{", about, R"(,"deployment":")", deployment_, R"(","publisher":")",
-                     publisher_, R"(","sequence":)", sequence_++, R"(,"time_us":)", now, "}");
+    const std::string header = absl::StrCat(
+        "{", about, R"(,"deployment":")", deployment_, R"(","publisher":")", publisher_,
+        R"(","sequence":)", sequence_++, R"(,"time_us":)", time_us_ > 0 ? time_us_ : now, "}");
     std::string frame = "HPSU";
     const uint32_t version = 1, header_bytes = header.size();
     const uint64_t body_bytes = body.size();
@@ -97,6 +99,7 @@ class SegmentWriter {
   int64_t sequence_ = 0;
   int64_t frames_ = 0;
   int64_t commits_ = 0;
+  int64_t time_us_ = 0;
   int segment_ = 0;
 };
 
