@@ -44,6 +44,7 @@ int Main(const std::string& size_name) {
       .Add("built_with_cuda", runtime / 1000 + runtime % 1000 / 10 * 0.1);
   Device device;
   MeasureMisses(size, &device);
+  MeasureTiers(size, &device);
   MeasurePolicies(size, &device);
   MeasureHits(size, &device);
   return 0;

@@ -51,6 +51,7 @@ class Result {
 
 void MeasureHits(const BenchmarkSize& size, Device* device);
 void MeasureMisses(const BenchmarkSize& size, Device* device);
+void MeasureTiers(const BenchmarkSize& size, Device* device);
 void MeasurePolicies(const BenchmarkSize& size, Device* device);
 
 }  // namespace tf_hps

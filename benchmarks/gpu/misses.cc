@@ -5,24 +5,14 @@
 
 #include "benchmarks/gpu/gpu_cache.h"
 #include "benchmarks/gpu/resident_rows.h"
+#include "benchmarks/gpu/small_batches.h"
 
 namespace tf_hps {
 namespace {
 
-constexpr size_t kBatch = 2000;
-constexpr size_t kMisses = 320;  // 16 %
-constexpr int64_t kDim = 128;
-constexpr uint64_t kHot = uint64_t{1} << 20;
-
 // Stats waits once itself.
 double WaitsSince(EmbeddingCache* cache, int64_t before, const Device& device) {
   return static_cast<double>(Value(cache->Stats(device.stream)).host_waits - before - 1);
-}
-
-std::vector<Key> HotKeys(std::mt19937_64* random) {
-  std::vector<Key> keys(kBatch);
-  for (Key& key : keys) key = static_cast<Key>((*random)() % kHot);
-  return keys;
 }
 
 // The whole walk: lookup, wait, the rows of the misses from host memory, fill. A miss is a key that
@@ -41,9 +31,7 @@ void MeasureWalk(EmbeddingCache* cache, const CacheRows& out, size_t lookups, De
   for (size_t i = 0; i < key_of_miss.size(); ++i) key_of_miss[i] = static_cast<uint32_t>(i);
   const int64_t waits_before = Value(cache->Stats(device->stream)).host_waits;
   for (size_t i = 0; i < lookups; ++i) {
-    std::vector<Key> batch = HotKeys(&random);
-    for (size_t m = 0; m < kMisses; ++m) batch[m] = static_cast<Key>(kHot + i * kMisses + m);
-    std::shuffle(batch.begin(), batch.end(), random);
+    const std::vector<Key> batch = KeysWithMisses(i, kMisses, &random);
     Check(cudaMemcpyAsync(keys.as<void>(), batch.data(), kBatch * sizeof(Key),
                           cudaMemcpyHostToDevice, device->stream),
           "copy keys");

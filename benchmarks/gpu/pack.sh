@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Puts what benchmarks/gpu/run.sh needs besides CUDA and gcc into build/gpu-deps: absl and GoogleTest,
-# as Debian's packages with static libraries. To be run where apt-get reaches a mirror; the
+# Puts what benchmarks/gpu/run.sh needs besides CUDA and gcc into build/gpu-deps: absl, GoogleTest and
+# nlohmann/json, as Debian's packages with static libraries. To be run where apt-get reaches a mirror; the
 # folder (below 15 MB) then goes with the checkout to a machine that reaches nothing.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.."
 
 rm -rf build/gpu-deps build/gpu-debs
 mkdir -p build/gpu-deps build/gpu-debs
-(cd build/gpu-debs && apt-get download -q libabsl-dev libgtest-dev libgmock-dev)
+(cd build/gpu-debs && apt-get download -q libabsl-dev libgtest-dev libgmock-dev nlohmann-json3-dev)
 for package in build/gpu-debs/*.deb; do
   dpkg-deb -x "$package" build/gpu-deps
 done

@@ -110,8 +110,10 @@ def targets(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
         ("dim 16 to 64, of a plain gather", small, ">=", 0.8),
         ("float16 over float32", of("float16 over float32", "ratio", out="float16"), ">=", 1.7),
         ("84 % hits, microseconds", of("misses", "microseconds"), "<=", 60),
+        ("84 % hits, through the tiers", of("tiers", "microseconds", misses=320), "<=", 60),
         ("host waits, all hits", of("replay", "host_waits"), "<=", 1),
         ("host waits, with misses", of("misses", "host_waits"), "<=", 2),
+        ("host waits, through the tiers", of("tiers", "host_waits"), "<=", 2),
         ("host waits, threshold 0", of("replay", "host_waits_threshold_0"), "<=", 0),
         ("hit rate, of exact LRU", of("policy", "of_exact_lru"), ">=", 0.98),
     ]

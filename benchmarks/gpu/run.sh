@@ -36,7 +36,7 @@ export nvcc deps objects architecture=sm_${capability:-90}
 
 # Rounded as in the op library: no products and sums in one.
 compile() {
-  local flags=(-std=c++17 -c -I. -isystem "$deps/include" -Xcompiler -ffp-contract=off)
+  local flags=(-std=c++17 -c -I. -isystem "$deps/include" -Xcompiler -ffp-contract=off,-idirafter,benchmarks/gpu/absl_log)
   case $1 in
     *.cu) flags+=(-O2 -arch="$architecture" --expt-relaxed-constexpr -fmad=false) ;;
     *_avx512.cc) flags+=(-O2 -Xcompiler -mavx512f,-mavx512bw,-mavx512dq,-mavx512vl,-mavx2,-mfma,-mf16c,-mbmi,-mbmi2,-mlzcnt) ;;
@@ -55,10 +55,16 @@ link() {
 }
 
 cache=(cc/cache/*.cu cc/cache/*.cc cc/common/{bag_combiner,row_format,cpu_isa}.cc cc/common/row_codec*.cc cc/common/row_sum*.cc)
+# A table on the memory store: no RocksDB, no Redis, no stream.
+tiers=(cc/common/{cgroup,thread_pool,update_position}.cc cc/common/config*.cc
+  cc/storage/{address_range,eviction_policy,frequency_sketch,memory_backend,memory_store,row_slab,store_backend}.cc
+  cc/storage/key_index*.cc cc/storage/set_probe*.cc
+  cc/hierarchy/{background_fills,commit_gate,embedding_table,embedding_table_refresh,hot_keys,missed_rows,row_promoter}.cc
+  cc/hierarchy/{store_preloader,store_reads,table_health,table_update,table_warmup,unique_keys}.cc cc/hierarchy/device_*.cc)
 tests=(tests/cc/cache/*_test.cc)
 benchmark=(benchmarks/gpu/*.cu benchmarks/gpu/*.cc)
 echo "building for $architecture ..."
-printf '%s\n' "${tests[@]}" "${benchmark[@]}" "${cache[@]}" |
+printf '%s\n' "${tests[@]}" "${benchmark[@]}" "${cache[@]}" "${tiers[@]}" |
   xargs -P "${JOBS:-$(nproc)}" -I{} bash -c 'compile {}' || die "the build failed"
 
 objects_of() {
@@ -66,11 +72,12 @@ objects_of() {
   for source; do printf '%s\n' "$objects/$(basename "$source" | tr . _).o"; done
 }
 mapfile -t cache_objects < <(objects_of "${cache[@]}")
+mapfile -t tiers_objects < <(objects_of "${tiers[@]}")
 mapfile -t test_objects < <(objects_of "${tests[@]}")
 mapfile -t benchmark_objects < <(objects_of "${benchmark[@]}")
 link cache_tests "${test_objects[@]}" "${cache_objects[@]}"
 # GoogleTest's main is in the group of libraries: the linker takes it where none is defined.
-link gpu_cache "${benchmark_objects[@]}" "${cache_objects[@]}"
+link gpu_cache "${benchmark_objects[@]}" "${tiers_objects[@]}" "${cache_objects[@]}"
 
 [ -n "$capability" ] || die "built, but nvidia-smi names no device on this machine: nothing was run"
 

@@ -26,6 +26,12 @@ CommitGate::Moment CommitGate::BeginInShow() const {
   }
 }
 
+CommitGate::Moment CommitGate::BeginBetweenCommits() const {
+  MutexLock lock(&mutex_);
+  while ((commits_.load(std::memory_order_acquire) & 1) != 0) changed_.Wait(&mutex_);
+  return {commits_.load(std::memory_order_acquire), nullptr};
+}
+
 CommitGate::Pin::Pin(const CommitGate* gate) : gate_(gate) {
   MutexLock lock(&gate_->mutex_);
   while ((gate_->commits_.load(std::memory_order_acquire) & 1) != 0) {

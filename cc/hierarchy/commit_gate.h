@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -36,6 +37,13 @@ class CommitGate {
   Moment Begin() const {
     const uint64_t commits = commits_.load(std::memory_order_acquire);
     return (commits & 1) == 0 ? Moment{commits, nullptr} : BeginInShow();
+  }
+  // For who cannot put an overlay over what it finds: waits while a commit is shown.
+  Moment BeginBetweenCommits() const;
+  // The same, but does not wait: nothing while one is shown.
+  std::optional<Moment> TryBeginBetweenCommits() const {
+    const uint64_t commits = commits_.load(std::memory_order_acquire);
+    return (commits & 1) == 0 ? std::make_optional(Moment{commits, nullptr}) : std::nullopt;
   }
   bool IsStill(const Moment& begun) const {
     // What was read before is read before the count is.

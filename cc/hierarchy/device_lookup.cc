@@ -37,6 +37,11 @@ absl::StatusOr<WaitsFor> DeviceRowLookup::Step() {
   return next;
 }
 
+void DeviceRowLookup::Restart() {
+  lookup_.reset();
+  waits_for_ = WaitsFor::kNothing;
+}
+
 absl::StatusOr<WaitsFor> DeviceRowLookup::Start() {
   if (absl::Status status = cache_->Repair(); !status.ok()) return status;
   batch_.misses_get_default = !cache_->options().IsExact();
@@ -92,6 +97,13 @@ absl::StatusOr<WaitsFor> DeviceBagLookup::Step() {
   return CombineRows();
 }
 
+// The memory for rows stays: whoever writes there next comes later in the stream.
+void DeviceBagLookup::Restart() {
+  lookup_.reset();
+  rows_.reset();
+  started_ = false;
+}
+
 absl::StatusOr<WaitsFor> DeviceBagLookup::Start() {
   if (cache_->options().NeverWaits()) return LookUpRows();
   if (absl::Status status = cache_->Repair(); !status.ok()) return status;
@@ -113,7 +125,7 @@ absl::StatusOr<WaitsFor> DeviceBagLookup::Collect() {
 absl::StatusOr<WaitsFor> DeviceBagLookup::LookUpRows() {
   const auto dim = static_cast<size_t>(table_->spec().embedding_dim);
   const size_t bytes = batch_.n * dim * sizeof(float);
-  if (bytes != 0) {
+  if (bytes != 0 && rows_memory_ == nullptr) {
     rows_memory_ = cache_->memory()->Allocate(bytes, stream_);
     if (rows_memory_ == nullptr) {
       return absl::ResourceExhaustedError(absl::StrCat(

@@ -24,6 +24,9 @@ class DeviceLookup {
  public:
   virtual ~DeviceLookup() = default;
   virtual absl::StatusOr<WaitsFor> Step() = 0;
+  // To begin anew with the next step. What was queued stays so: the output is written again after
+  // it.
+  virtual void Restart() = 0;
 };
 
 // Rows to batch.out.
@@ -33,6 +36,7 @@ class DeviceRowLookup : public DeviceLookup {
   DeviceRowLookup(EmbeddingTable* table, DeviceCache* cache, const CacheBatch& batch,
                   CacheStream stream);
   absl::StatusOr<WaitsFor> Step() override;
+  void Restart() override;
 
   // A lookup that never waits and was captured into a graph: what the last replay missed comes in
   // the background. After a replay is over and before the next.
@@ -58,6 +62,7 @@ class DeviceBagLookup : public DeviceLookup {
                   const CacheBags& bags, CacheStream stream);
   ~DeviceBagLookup() override;
   absl::StatusOr<WaitsFor> Step() override;
+  void Restart() override;
 
  private:
   absl::StatusOr<WaitsFor> Start();

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from tf_hps.config import Config, MemoryConfig, RocksdbConfig, TableConfig
+from tf_hps.config import Config, GpuCacheConfig, MemoryConfig, RocksdbConfig, TableConfig
 
 TOP = pathlib.Path(__file__).parents[2]
 
@@ -197,6 +197,8 @@ def test_numpy_values_are_taken():
         ),
         (MemoryConfig, {"eviction": ["lru"]}, "`eviction` is one of"),
         (MemoryConfig, {"preload": 1}, "`preload` is True or False. Received: preload=1"),
+        (GpuCacheConfig, {"capacity_rows": 0}, "`capacity_rows` is a whole number from 1 on"),
+        (GpuCacheConfig, {"capacity_bytes": 0}, "`capacity_bytes` is a whole number from 1 on"),
         (RocksdbConfig, {"path": ""}, "`path` is a path. Received: path=''"),
         (RocksdbConfig, {"path": 3}, "Received: path=3"),
         (RocksdbConfig, {"path": b"/x"}, "Received: path=b'/x'"),

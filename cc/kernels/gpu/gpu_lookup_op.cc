@@ -5,26 +5,13 @@
 #include "absl/strings/str_cat.h"
 #include "cc/common/exceptions.h"
 #include "cc/common/thread_pool.h"
+#include "cc/hierarchy/device_lookup_group.h"
+#include "cc/hierarchy/embedding_table.h"
 #include "cc/kernels/gpu/gpu_device.h"
 #include "tensorflow/core/framework/cancellation.h"
 
 namespace tf_hps {
 namespace {
-
-// Each lookup that waited for what was reached makes a step. What the call waits for then: the
-// stores, whose thread lets the device get on.
-absl::StatusOr<WaitsFor> StepAll(std::vector<GpuLookup>* lookups, WaitsFor reached) {
-  WaitsFor next = WaitsFor::kNothing;
-  for (GpuLookup& one : *lookups) {
-    if (one.waits_for == reached) {
-      absl::StatusOr<WaitsFor> waits_for = one.lookup->Step();
-      if (!waits_for.ok()) return waits_for;
-      one.waits_for = *waits_for;
-    }
-    if (one.waits_for == WaitsFor::kStores || next == WaitsFor::kNothing) next = one.waits_for;
-  }
-  return next;
-}
 
 absl::Status CheckRanges(std::vector<GpuLookup>* lookups) {
   for (GpuLookup& one : *lookups) {
@@ -40,10 +27,12 @@ struct GpuLookupOp::Call {
   tensorflow::OpKernelContext* ctx;
   DoneCallback done;
   std::vector<GpuLookup> lookups;
+  DeviceLookupGroup group;  // goes before what it works on
   bool started = false;
 
   // Tables are let go of before: whoever drops a model after its last call finds its memory free.
   void Finish(const absl::Status& status) {
+    group = DeviceLookupGroup();
     lookups.clear();
     ctx->SetStatus(status);
     const DoneCallback then = std::move(done);
@@ -60,20 +49,24 @@ void GpuLookupOp::ComputeAsync(tensorflow::OpKernelContext* ctx, DoneCallback do
     call->Finish(status);
     return;
   }
-  Go(std::move(call), WaitsFor::kDevice);
+  for (GpuLookup& one : call->lookups) {
+    const bool is_exact = one.input.cache->options().IsExact();
+    call->group.Add(std::move(one.lookup), is_exact ? &one.input.table->table().gate() : nullptr);
+  }
+  Go(std::move(call));
 }
 
-void GpuLookupOp::Go(std::shared_ptr<Call> call, WaitsFor reached) {
+void GpuLookupOp::Go(std::shared_ptr<Call> call) {
   WaitsFor next = WaitsFor::kNothing;
   absl::Status status = CatchExceptions([&] {
     if (std::exchange(call->started, true)) TF_RETURN_IF_ERROR(CheckRanges(&call->lookups));
-    absl::StatusOr<WaitsFor> stepped = StepAll(&call->lookups, reached);
+    absl::StatusOr<WaitsFor> stepped = call->group.Step();
     if (stepped.ok()) next = *stepped;
     return stepped.status();
   });
   tensorflow::OpKernelContext* const ctx = call->ctx;
   if (status.ok() && next == WaitsFor::kDevice) {
-    status = WhenReached(ctx, [this, call] { Go(call, WaitsFor::kDevice); });
+    status = WhenReached(ctx, [this, call] { Go(call); });
     if (status.ok()) return;
   }
   if (status.ok() && next == WaitsFor::kStores) {
@@ -82,7 +75,7 @@ void GpuLookupOp::Go(std::shared_ptr<Call> call, WaitsFor reached) {
       if (cancellation != nullptr && cancellation->IsCancelled()) {
         call->Finish(absl::CancelledError(absl::StrCat(type_string(), " was cancelled")));
       } else {
-        Go(call, WaitsFor::kStores);
+        Go(call);
       }
     });
     return;

@@ -16,7 +16,6 @@ struct GpuLookup {
   GpuLookupInput input;
   std::vector<tensorflow::Tensor> held;  // until the call is over
   std::unique_ptr<DeviceLookup> lookup;
-  WaitsFor waits_for = WaitsFor::kDevice;
 };
 
 // A lookup kernel on a GPU. No thread of TensorFlow's waits for the device or for a store: the
@@ -33,7 +32,7 @@ class GpuLookupOp : public tensorflow::AsyncOpKernel {
 
  private:
   struct Call;
-  void Go(std::shared_ptr<Call> call, WaitsFor reached);
+  void Go(std::shared_ptr<Call> call);
 };
 
 }  // namespace tf_hps

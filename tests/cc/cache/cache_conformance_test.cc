@@ -195,6 +195,33 @@ TEST_P(CacheConformance, RowsAreDecodedAsOnTheCpu) {
   }
 }
 
+template <class Id>
+void CheckPreparedKeys(CachedTable* table) {
+  const std::vector<Id> ids = {0, 4, -1, -5, 5, -6};
+  TestArray<Id> on_device(ids, table->on_device(), table->home());
+  TestArray<Key> keys(std::vector<Key>(ids.size()), table->on_device(), table->home());
+  CacheIds raw = {on_device.data(), sizeof(Id) == 4, ids.size()};
+  auto bad = table->cache()->PrepareKeys(raw, keys.data(), table->home());
+  ASSERT_TRUE(bad.ok()) << bad.status();
+  EXPECT_EQ(*bad, nullptr) << "every id is a key";
+  EXPECT_THAT(keys.Read(), ElementsAre(0, 4, -1, -5, 5, -6));
+
+  raw.vocabulary_size = 5;
+  raw.wraps_negatives = true;
+  bad = table->cache()->PrepareKeys(raw, keys.data(), table->home());
+  ASSERT_TRUE(bad.ok()) << bad.status();
+  ASSERT_TRUE((*bad)->Wait().ok());
+  EXPECT_THAT(keys.Read(), ElementsAre(0, 4, 4, 0, 5, -6));
+  EXPECT_THAT((*bad)->keys(), UnorderedElementsAre(5, -6));
+  EXPECT_THAT((*bad)->positions(), UnorderedElementsAre(4, 5));
+}
+
+TEST_P(CacheConformance, IdsBecomeKeysAndThoseOutOfRangeAreTold) {
+  CachedTable table(Options(), GetParam());
+  CheckPreparedKeys<int32_t>(&table);
+  CheckPreparedKeys<int64_t>(&table);
+}
+
 TEST_P(CacheConformance, StreamsAreOrderedByTheCache) {
   TestStream reader;
   TestStream writer;

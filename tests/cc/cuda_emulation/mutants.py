@@ -2,14 +2,15 @@
 
     python tests/cc/cuda_emulation/mutants.py BUILD [NAME...]
 
-BUILD is a CMake folder (Ninja) in which the tests of cc/cache are built, build/release for one. One object
-is compiled and the tests are linked again for each mutant, outside of the sources and of BUILD. README.md
-has the results. Not part of CI: it takes minutes.
+BUILD is a CMake folder (Ninja) in which cache_tests and device_tests are built, build/release for one. One
+object is compiled and the tests are linked again for each mutant, outside of the sources and of BUILD.
+README.md has the results. Not part of CI: it takes minutes.
 """
 
 import dataclasses
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -17,20 +18,14 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 KERNELS = "tests/cc/cuda_emulation/kernels.cc"
-TESTS = (
-    "cache_conformance_test",
-    "cache_combine_test",
-    "cache_random_model_test",
-    "device_cache_test",
-    "device_visibility_test",
-)
+TESTS = ("cache_tests", "device_tests")
 SECONDS = 120
 
 
 @dataclasses.dataclass(frozen=True)
 class Mutant:
     name: str
-    file: str  # in cc/cache
+    file: str  # in cc/cache, or with its folder
     taken: str
     left: str = ""
     lives: str = ""  # why no test can see it
@@ -111,6 +106,29 @@ MUTANTS = (
         "cuda_staging.cc",
         "if (!idle->IsDone()) continue;",
     ),
+    Mutant(
+        "an exact cache keeps old rows while the stores are written",
+        "cc/hierarchy/device_cache.cc",
+        "  taken_.clear();\n  Forget(batch.keys, &taken_);",
+        "  return;",
+    ),
+    Mutant(
+        "who failed to update a cache is not made up for",
+        "cc/hierarchy/device_cache.cc",
+        "  owes_.store(true, std::memory_order_release);\n",
+    ),
+    Mutant(
+        "a group of lookups does not look whether a commit came in between",
+        "cc/hierarchy/device_lookup_group.cc",
+        "return !pins_.empty() || ",
+        "return true || ",
+    ),
+    Mutant(
+        "a lookup that is begun too often pins no commit",
+        "cc/hierarchy/device_lookup_group.cc",
+        "attempts_ >= CommitGate::kAttempts",
+        "false",
+    ),
 )
 
 
@@ -119,10 +137,11 @@ class Build:
         self.folder = folder
         self.scratch = scratch
         commands = json.loads((folder / "compile_commands.json").read_text())
+        # Those of the tests: the cache's host code is compiled against CUDA's headers as well.
         self.compile = {
             pathlib.Path(entry["file"]).relative_to(ROOT).as_posix(): entry["command"]
             for entry in commands
-            if "cuda_emulation.dir" in entry["command"]
+            if re.search(r" -o CMakeFiles/(cuda_emulation|tf_hps_core)\.dir/", entry["command"])
         }
 
     def links(self, test: str) -> str:
@@ -140,22 +159,25 @@ class Build:
         shutil.rmtree(copy, ignore_errors=True)
         for part in ("cc", "tests/cc/cuda_emulation"):
             shutil.copytree(ROOT / part, copy / part)
-        path = copy / "cc/cache" / mutant.file
+        file = mutant.file if "/" in mutant.file else f"cc/cache/{mutant.file}"
+        path = copy / file
         text = path.read_text()
         if mutant.taken not in text:
             raise SystemExit(f"{mutant.file} has no {mutant.taken!r}: bring mutants.py up to date")
         path.write_text(text.replace(mutant.taken, mutant.left))
 
-        source = f"cc/cache/{mutant.file}" if mutant.file.endswith(".cc") else KERNELS
+        source = file if file.endswith(".cc") else KERNELS
         mutated = self.scratch / "mutated.o"
-        command = self.compile[source].rsplit(" -o ", 1)[0].replace(str(ROOT), str(copy))
+        command, to = self.compile[source].rsplit(" -o ", 1)
+        command = re.sub(rf" -I{ROOT}(?=[ /])", f" -I{copy}", command)
         subprocess.run(
             f"{command} -o {mutated} -c {copy / source}", shell=True, cwd=self.folder, check=True
         )
         for test in TESTS:
-            link = self.links(test).replace(
-                f"CMakeFiles/cuda_emulation.dir/{source}.o", str(mutated)
-            )
+            link = self.links(test)
+            if to.split()[0] not in link:
+                raise SystemExit(f"{test} does not link {to.split()[0]}")
+            link = link.replace(to.split()[0], str(mutated))
             binary = self.scratch / test
             link = link.replace(f"-o tests/{test}", f"-o {binary}")
             subprocess.run(link, shell=True, cwd=self.folder, check=True)

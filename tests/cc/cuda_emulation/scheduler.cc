@@ -25,6 +25,7 @@ int driver_version = 13000;
 bool device_lost = false;
 bool capture_is_global = false;
 thread_local int current_device = 0;
+thread_local uint64_t host_waits = 0;
 thread_local cudaStreamCaptureMode thread_capture_mode = cudaStreamCaptureModeGlobal;
 
 struct Streams {
@@ -76,6 +77,11 @@ Operation Step(std::function<void()> run) {
           nullptr};
 }
 
+void WaitOnHost(const std::function<bool()>& done) {
+  if (!done()) ++host_waits;
+  RunUntil(done);
+}
+
 bool IsIdle(cudaStream_t stream) { return stream->queue.empty() && stream->running == nullptr; }
 
 bool AnyCapture() {
@@ -118,6 +124,7 @@ uint64_t Random(uint64_t n) {
   return (state >> 11) % n;
 }
 
+uint64_t HostWaits() { return host_waits; }
 size_t QueuedOperations() {
   const DeviceLock device_lock;
   size_t n = 0;
@@ -165,7 +172,7 @@ cudaError_t Launch(const cudaLaunchConfig_t& config, std::function<void()> lane)
 
 using cuda_emulation::Enqueue;
 using cuda_emulation::Of;
-using cuda_emulation::RunUntil;
+using cuda_emulation::WaitOnHost;
 
 cudaError_t cudaGetLastError() { return cudaSuccess; }
 const char* cudaGetErrorName(cudaError_t) { return "cudaError"; }
@@ -193,7 +200,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
 }
 cudaError_t cudaDeviceSynchronize() {
   const cuda_emulation::DeviceLock device_lock;
-  RunUntil([] { return cuda_emulation::QueuedOperations() == 0; });
+  WaitOnHost([] { return cuda_emulation::QueuedOperations() == 0; });
   return cudaSuccess;
 }
 cudaError_t cudaFreeHost(void* memory) {
@@ -247,7 +254,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   const cuda_emulation::DeviceLock device_lock;
   stream = Of(stream);
   if (stream->capture != nullptr) return cudaErrorStreamCaptureUnsupported;
-  RunUntil([=] { return cuda_emulation::IsIdle(stream); });
+  WaitOnHost([=] { return cuda_emulation::IsIdle(stream); });
   return cudaSuccess;
 }
 
@@ -276,7 +283,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   const cuda_emulation::DeviceLock device_lock;
-  RunUntil([=] { return *event->reached >= event->recorded; });
+  WaitOnHost([=] { return *event->reached >= event->recorded; });
   return cudaSuccess;
 }
 cudaError_t cudaEventQuery(cudaEvent_t event) {

@@ -229,6 +229,57 @@ TEST(DeviceCacheTest, WithoutMemoryThereIsAnErrorAndTheHostGoesOn) {
   EXPECT_THAT(table.Find({1}), ElementsAre(5)) << "there is memory again";
 }
 
+// From the first step to the last, on a device that gets nowhere unless somebody waits. What a
+// kernel leaves to TensorFlow's callback counts as well.
+uint64_t HostWaitsOf(DeviceTable* table, DeviceLookup* lookup) {
+  const uint64_t before = cuda_emulation::HostWaits();
+  EXPECT_TRUE(DeviceTable::Run(lookup, table->stream()).ok());
+  const uint64_t waits = cuda_emulation::HostWaits() - before;
+  (void)cudaStreamSynchronize(table->stream());
+  (*table->Cache())->background()->Wait();
+  return waits;
+}
+
+TEST(DeviceCacheTest, TheHostWaitsOnceForHitsTwiceAtMostForMissesAndNeverAtThresholdZero) {
+  cuda_emulation::Seed(4);
+  for (double threshold : {1.0, 0.5, 0.0}) {
+    SCOPED_TRACE(threshold);
+    DeviceTable table(WithThreshold(threshold));
+    std::vector<Key> keys(20);
+    for (size_t i = 0; i < keys.size(); ++i) keys[i] = static_cast<Key>(i);
+    table.Insert(keys, 5);
+    auto cache = table.Cache();
+    ASSERT_TRUE(cache.ok());
+    const auto rows = [&] {
+      auto asked = table.Prepare(keys, table.stream());
+      EXPECT_TRUE(asked.ok()) << asked.status();
+      return HostWaitsOf(&table, asked->lookup.get());
+    };
+    const auto bags = [&] {
+      auto asked = table.Prepare(keys, table.stream());
+      EXPECT_TRUE(asked.ok()) << asked.status();
+      const void* row = *(*cache)->KeepRow(table.handle().default_row(ElementType::kFloat32));
+      TestArray<int64_t> splits({0, 20}, true, table.stream());
+      const CacheBatch batch = {
+          asked->keys->data(), 20, {asked->out->data(), ElementType::kFloat32, nullptr}, false};
+      DeviceBagLookup lookup(
+          table.table(), *cache, batch,
+          {splits.data(), 1, nullptr, Combiner::kSum, static_cast<const float*>(row)},
+          table.stream());
+      return HostWaitsOf(&table, &lookup);
+    };
+    rows();  // misses everything, and pins memory
+    bags();
+    const uint64_t hits = threshold == 0 ? 0 : 1;
+    EXPECT_EQ(rows(), hits);
+    EXPECT_EQ(bags(), hits);
+    keys[0] = 1000;
+    EXPECT_EQ(rows(), hits) << "a miss: the host has to learn of it, once";
+    keys[0] = 2000;
+    EXPECT_EQ(bags(), 2 * hits) << "a miss: of the bags, then of the rows";
+  }
+}
+
 TEST(DeviceCacheTest, ALostDeviceIsAnErrorAndTheHostGoesOn) {
   DeviceTable table(Exact());
   table.Insert({1}, 5);
@@ -241,8 +292,14 @@ TEST(DeviceCacheTest, ALostDeviceIsAnErrorAndTheHostGoesOn) {
         {keys, RowsView(reinterpret_cast<const uint8_t*>(rows.data()), 16), {}});
   }();
   const nlohmann::json stats = table.Stats();
+  const Key key = 1;
+  float row[DeviceTable::kDim];
+  const absl::Status on_host =
+      table.table()->Find({&key, 1}, table.handle().SinkFor(ElementType::kFloat32, row));
   cuda_emulation::SetDeviceLost(false);
   EXPECT_TRUE(update.ok()) << "the stores have it: " << update;
+  EXPECT_TRUE(on_host.ok()) << on_host;
+  EXPECT_EQ(row[0], 6);
   EXPECT_THAT(stats["error"].get<std::string>(), HasSubstr("CUDA failed"));
   EXPECT_THAT(table.Find({1}), ElementsAre(6));
 }

@@ -60,7 +60,7 @@ TEST_P(DeviceVisibilityTest, RowsAreWholeAndNeverGoBack) {
     for (Key key : keys) published[key] = round;
     table.Insert(keys, static_cast<float>(round));
     const int enough = lookups + 1;
-    while (lookups < enough) std::this_thread::yield();
+    while (lookups < enough && !HasFatalFailure()) std::this_thread::yield();
   }
   stop = true;
   for (std::thread& reader : readers) reader.join();

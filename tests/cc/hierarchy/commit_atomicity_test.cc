@@ -2,8 +2,8 @@
 // nothing of it, and never an older one after a newer one.
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
-#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -11,12 +11,10 @@
 #include "cc/hierarchy/commit_gate.h"
 #include "cc/hierarchy/table_update.h"
 #include "gtest/gtest.h"
-#include "tests/cc/hierarchy/following_tables.h"
+#include "tests/cc/hierarchy/versioned_commits.h"
 
 namespace tf_hps {
 namespace {
-
-constexpr int kAtomicKeys = 300;
 
 struct AtomicTiers {
   std::string name;
@@ -70,69 +68,8 @@ TEST_P(CommitAtomicityTest, ALookupSeesAllOfACommitOrNothing) {
   const char* commits_text = std::getenv("TF_HPS_TEST_ATOMICITY_COMMITS");
   const int commits = commits_text == nullptr ? 150 : std::atoi(commits_text);
   tables_.Open();
-  const std::string movies = tables_.Generation("movies"), users = tables_.Generation("users");
-  SegmentWriter writer = tables_.Writer();
-  // A key's row is the number of the commit that was the last one to write it. Commit v writes all
-  // keys whose remainder is v % 3.
-  std::vector<Key> keys_of[3];
-  for (Key key = 0; key < kAtomicKeys; ++key) keys_of[key % 3].push_back(key);
-
-  std::atomic<bool> stop{false};
-  std::atomic<int64_t> lookups{0};
-  std::vector<std::thread> readers;
-  for (int r = 0; r < 3; ++r) {
-    readers.emplace_back([&, r] {
-      std::mt19937 random(r);
-      float newest[3] = {0, 0, 0};
-      while (!stop) {
-        std::vector<Key> keys(24);
-        for (Key& key : keys) key = random() % kAtomicKeys;
-        const std::vector<float> versions = Versions(keys);
-        // All keys of a remainder are of one commit, in both tables; and the remainders' commits
-        // follow each other: the newest has one right before it, and one before that.
-        float of[3] = {-1, -1, -1};
-        for (size_t i = 0; i < versions.size(); ++i) {
-          const int remainder = static_cast<int>(keys[i % keys.size()] % 3);
-          if (of[remainder] < 0) of[remainder] = versions[i];
-          ASSERT_EQ(versions[i], of[remainder])
-              << "a part of a commit, key " << keys[i % keys.size()];
-        }
-        float least = -1, most = -1;
-        for (int remainder = 0; remainder < 3; ++remainder) {
-          if (of[remainder] < 0) continue;
-          ASSERT_GE(of[remainder], newest[remainder]) << "an older commit after a newer one";
-          newest[remainder] = of[remainder];
-          most = std::max(most, of[remainder]);
-          least = least < 0 ? of[remainder] : std::min(least, of[remainder]);
-        }
-        ASSERT_LE(most - least, 2) << "commits " << least << " and " << most << " at once";
-        ++lookups;
-      }
-    });
-  }
-  std::string last;
-  for (int version = 1; version <= commits; ++version) {
-    for (int part = 0; part < 2; ++part) {  // in two frames each
-      std::vector<Key> keys;
-      for (Key key : keys_of[version % 3]) {
-        if (key % 2 == part) keys.push_back(key);
-      }
-      writer.Rows("movies", movies, FollowingTables::kDim, keys, version);
-      writer.Rows("users", users, FollowingTables::kDim, keys, version);
-    }
-    last = writer.Commit();
-    if (version % 8 == 0) tables_.WaitUntil("users", last);
-  }
-  tables_.WaitUntil("users", last);
-  while (lookups < 200) std::this_thread::yield();
-  stop = true;
-  for (std::thread& reader : readers) reader.join();
-  for (Key key = 0; key < 3; ++key) {
-    int version = commits;
-    while (version % 3 != key) --version;
-    EXPECT_EQ(tables_.Value("movies", key), version);
-    EXPECT_EQ(tables_.Value("users", key + 3), version);
-  }
+  VersionedCommits(&tables_).Run(commits, /*readers=*/3, /*keys_a_lookup=*/24, /*enough=*/200,
+                                 [&](int, const std::vector<Key>& keys) { return Versions(keys); });
 }
 
 INSTANTIATE_TEST_SUITE_P(

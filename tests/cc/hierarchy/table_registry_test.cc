@@ -134,6 +134,18 @@ TEST_F(TableRegistryTest, AnotherWidthUnderOneIdentityNamesBoth) {
               AllOf(HasSubstr("embedding_dim 2"), HasSubstr("asks for 3")));
 }
 
+TEST_F(TableRegistryTest, ACacheOnGpusHasRoomForARowAtLeast) {
+  for (const char* capacity : {"capacity_rows", "capacity_bytes"}) {
+    nlohmann::json config = InMemory(2);
+    config["gpu_cache"] = {{capacity, 0}};
+    const auto table = TableRegistry::Get().Open(Config("none.json", config), "movie_id");
+    EXPECT_EQ(table.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(
+        std::string(table.status().message()),
+        AllOf(HasSubstr(capacity), HasSubstr("whole number from 1"), HasSubstr("Received: 0")));
+  }
+}
+
 TEST_F(TableRegistryTest, AnUnknownTableListsTheKnownOnes) {
   const auto table = TableRegistry::Get().Open(Config("a.json", InMemory(2)), "movies");
   EXPECT_EQ(table.status().code(), absl::StatusCode::kNotFound);

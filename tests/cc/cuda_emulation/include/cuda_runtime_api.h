@@ -102,6 +102,9 @@ void Seed(uint64_t seed);
 void SetDriverVersion(int version);
 void SetFreeMemory(size_t bytes);
 size_t QueuedOperations();
+// How often this thread waited for the device so far. A call that finds it done is no wait; with a
+// seed that 4 divides the device does nothing unless somebody waits.
+uint64_t HostWaits();
 // Copies and launches fail from now on, as when a device is lost, or no longer do.
 void SetDeviceLost(bool lost);
 
