@@ -72,7 +72,10 @@ def group_lookups(function: Any) -> list[LookupGroup]:
     members: dict[tuple[Any, ...], list[Any]] = {}
     for name, depth in _depths(function, nodes).items():
         node = nodes[name]
-        plain = node.op == _LOOKUP and node.attr["num_is_degraded"].i == 0
+        # Asking an attr for what it does not have would put it there, empty.
+        plain = node.op == _LOOKUP and not (
+            "num_is_degraded" in node.attr and node.attr["num_is_degraded"].i
+        )
         if plain and name not in colocated and "_class" not in node.attr:
             key = (depth, _dtype(node), node.device)
             members.setdefault(key, []).append(node)

@@ -81,7 +81,7 @@ TEST_F(RedisClusterTest, ALostNodeCostsItsSlotsUntilAnotherHasThem) {
   }
   cluster_.Replace(2);
   bool is_whole = false;
-  for (int tries = 0; tries < 300 && !is_whole; ++tries) {
+  for (int tries = 0; tries < 1500 && !is_whole; ++tries) {
     is_whole = Insert(*store, keys_, rows_).ok();
     if (!is_whole) std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
