@@ -31,7 +31,8 @@ class Observed:
         self.folder, self.model = folder, model
         self.peaks = {"before": [], "again": [], "while": []}
         self.latencies = {"before": [], "again": [], "while": []}
-        self.child = stack.enter_context(ChildProcess([_reloading_server.__file__], name))
+        child = ChildProcess([_reloading_server.__file__], name)
+        self.child = stack.enter_context(contextlib.closing(child))
         self.child.ask("start", self._folder_of(1), rows)
         # Kernels are made at the first calls, and allocators find their size.
         self.child.ask("steady", 0.2)

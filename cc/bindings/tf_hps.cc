@@ -61,7 +61,7 @@ absl::Status HandOut(const nlohmann::json& value, char** json) {
 
 absl::Status CheckCount(const EmbeddingTable& table, size_t n) {
   if (n <= std::numeric_limits<uint32_t>::max()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("table \"", table.spec().name, "\": at most ",
+  return absl::InvalidArgumentError(absl::StrCat(table.spec().Described(), ": at most ",
                                                  std::numeric_limits<uint32_t>::max(),
                                                  " keys at a time. Received: ", n));
 }

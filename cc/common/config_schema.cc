@@ -134,8 +134,7 @@ const ConfigFields& TableFields() {
        FieldType::kInt,
        nullptr,
        "microseconds that a lookup waits for the stores; what is not there by then gets the "
-       "default "
-       "row; default: as long as they take",
+       "default row; default: as long as they take",
        {},
        1},
   };

@@ -33,9 +33,14 @@ void ThreadPool::Schedule(std::function<void()> work) {
 }
 
 ThreadPool& ThreadPool::ForLookups() {
-  // Twice the cores: these threads wait for the disk most of their time.
-  static auto* const pool = new ThreadPool("hps-lookup", std::clamp(2 * AvailableCpus(), 4, 64));
+  static auto* const pool = new ThreadPool("hps-lookup", LookupThreads());
   return *pool;
+}
+
+int ThreadPool::LookupThreads() {
+  // Twice the cores: these threads wait for the disk most of their time.
+  static const int threads = std::clamp(2 * AvailableCpus(), 4, 64);
+  return threads;
 }
 
 void ThreadPool::Run(int number) {

@@ -22,6 +22,7 @@ class ThreadPool {
 
   // The one that lookups wait on: never destroyed, started by its first use.
   static ThreadPool& ForLookups();
+  static int LookupThreads();  // how many it has
 
  private:
   void Run(int number);

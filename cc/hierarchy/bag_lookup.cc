@@ -26,15 +26,14 @@ float* BlockOfThread(size_t floats) {
 }  // namespace
 
 BagLookup::BagLookup(const TableHandle& table, absl::Span<const Key> keys, const Bags& bags,
-                     ElementType type, uint8_t* results,
-                     std::shared_ptr<const CommitOverlay> overlay)
+                     ElementType type, uint8_t* results, CommitGate::Moment moment)
     : table_(table),
       keys_(keys),
       bags_(bags),
       type_(type),
       results_(results),
       embedding_dim_(table.spec().embedding_dim),
-      overlay_(std::move(overlay)),
+      moment_(std::move(moment)),
       deadline_(table.NewMissDeadline()) {
   part_begins_.push_back(0);
   for (size_t bag = 1; bag < bags.size(); ++bag) {
@@ -51,7 +50,7 @@ absl::Status BagLookup::Find(size_t first, size_t end, float* rows, Pending* pen
   const absl::Span<const Key> keys = keys_.subspan(first, end - first);
   const RowSink sink = table_.SinkFor(ElementType::kFloat32, rows);
   absl::Status status = table_.table().FindInMemory(keys, sink, pending);
-  if (overlay_ != nullptr) overlay_->Put(&table_.table(), keys, sink);
+  moment_.Put(&table_.table(), keys, sink);
   return status;
 }
 
@@ -110,7 +109,7 @@ absl::Status BagLookup::FindInStores() {
   absl::Status status =
       table_.table().FindInStores(keys, sink, &pending, deadline_ ? &*deadline_ : nullptr);
   if (!status.ok()) return status;
-  if (overlay_ != nullptr) overlay_->Put(&table_.table(), keys, sink);
+  moment_.Put(&table_.table(), keys, sink);
 
   const float* found = rows.data();
   for (const auto& rest : rests_) {

@@ -26,8 +26,7 @@ class BagLookup {
   // keys: an id each, bags.splits.back() of them. Results go to bags.size() * embedding_dim
   // elements of `type`. What is pointed to must outlive this.
   BagLookup(const TableHandle& table, absl::Span<const Key> keys, const Bags& bags,
-            ElementType type, uint8_t* results,
-            std::shared_ptr<const CommitOverlay> overlay = nullptr);
+            ElementType type, uint8_t* results, CommitGate::Moment moment = {});
 
   size_t parts() const { return part_begins_.size() - 1; }
   absl::Status FindInMemory(size_t part);
@@ -57,7 +56,7 @@ class BagLookup {
   const ElementType type_;
   uint8_t* const results_;
   const int64_t embedding_dim_;
-  const std::shared_ptr<const CommitOverlay> overlay_;  // null: none, see CommitGate
+  const CommitGate::Moment moment_;  // of the deployment, that is looked at
   std::optional<MissDeadline> deadline_;
   std::vector<size_t> part_begins_;           // bags
   std::vector<std::unique_ptr<Rest>> rests_;  // one a part

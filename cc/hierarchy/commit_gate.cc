@@ -4,6 +4,7 @@
 #include <memory>
 
 namespace tf_hps {
+
 CommitGate& CommitGate::Of(const std::string& deployment) {
   struct Gates {
     Mutex mutex;

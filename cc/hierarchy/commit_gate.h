@@ -33,6 +33,11 @@ class CommitGate {
   struct Moment {
     uint64_t commits = 0;
     std::shared_ptr<const CommitOverlay> overlay;  // null: what the tiers say is all
+
+    // Over what the tiers say: see CommitOverlay::Put.
+    void Put(const EmbeddingTable* table, absl::Span<const Key> keys, const RowSink& sink) const {
+      if (overlay != nullptr) overlay->Put(table, keys, sink);
+    }
   };
   Moment Begin() const {
     const uint64_t commits = commits_.load(std::memory_order_acquire);
@@ -94,17 +99,17 @@ class CommitGate {
 };
 
 // Runs `read`, which gives an absl::Status, so that it sees one state of the deployment of `gate`.
-// It gets an overlay to put over what it finds, or null.
+// It gets the moment, to put over what it finds.
 template <class Read>
 auto ReadOneCommit(const CommitGate& gate, Read&& read) {
   for (int attempt = 0; attempt < CommitGate::kAttempts; ++attempt) {
     const CommitGate::Moment begun = gate.Begin();
-    auto status = read(begun.overlay);
+    auto status = read(begun);
     if (!status.ok() || gate.IsStill(begun)) return status;
     gate.CountRetry();
   }
   const CommitGate::Pin pin(&gate);
-  return read(nullptr);
+  return read(CommitGate::Moment());
 }
 
 }  // namespace tf_hps

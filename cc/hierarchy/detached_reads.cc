@@ -1,23 +1,16 @@
 #include "cc/hierarchy/detached_reads.h"
 
-#include <algorithm>
 #include <utility>
 
-#include "cc/common/cgroup.h"
 #include "cc/common/thread_pool.h"
 
 namespace tf_hps {
 namespace {
 
-// As many as lookups wait on at once (ThreadPool::ForLookups).
-int MaxOfTable() {
-  static const int max = std::clamp(2 * AvailableCpus(), 4, 64);
-  return max;
-}
-
-// Two tables whose stores hang leave threads to the others.
+// A table has as many at most as lookups wait at once: two tables whose stores hang leave threads
+// to the others.
 ThreadPool& ReadPool() {
-  static auto* const pool = new ThreadPool("hps-read", 3 * MaxOfTable());
+  static auto* const pool = new ThreadPool("hps-read", 3 * ThreadPool::LookupThreads());
   return *pool;
 }
 
@@ -31,10 +24,7 @@ DetachedReads::~DetachedReads() {
 bool DetachedReads::Start(std::function<void()> read) {
   {
     MutexLock lock(&mutex_);
-    if (running_ == MaxOfTable()) {
-      refused_.Add(1);
-      return false;
-    }
+    if (running_ == ThreadPool::LookupThreads()) return false;
     ++running_;
   }
   ReadPool().Schedule([this, read = std::move(read)]() mutable {

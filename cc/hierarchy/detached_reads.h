@@ -1,10 +1,8 @@
 #ifndef TF_HPS_CC_HIERARCHY_DETACHED_READS_H_
 #define TF_HPS_CC_HIERARCHY_DETACHED_READS_H_
 
-#include <cstdint>
 #include <functional>
 
-#include "cc/common/counter.h"
 #include "cc/common/mutex.h"
 
 namespace tf_hps {
@@ -20,10 +18,8 @@ class DetachedReads {
   // Runs `read` on a thread of ours. False, and nothing runs, where as many reads of this table
   // wait as may: its store hangs, and threads are for other tables too.
   bool Start(std::function<void()> read);
-  int64_t refused() const { return refused_.Get(); }
 
  private:
-  Counter refused_;
   Mutex mutex_;
   CondVar over_;
   int running_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -129,7 +129,7 @@ absl::StatusOr<WaitsFor> DeviceBagLookup::LookUpRows() {
     rows_memory_ = cache_->memory()->Allocate(bytes, stream_);
     if (rows_memory_ == nullptr) {
       return absl::ResourceExhaustedError(absl::StrCat(
-          "table \"", table_->spec().name, "\": ", bytes, " bytes of device memory are needed for ",
+          table_->spec().Described(), ": ", bytes, " bytes of device memory are needed for ",
           batch_.n, " rows; free: ", cache_->memory()->FreeBytes()));
     }
   }

@@ -16,6 +16,7 @@
 #include "cc/storage/store_backend.h"
 
 namespace tf_hps {
+
 EmbeddingTable::EmbeddingTable(TableSpec spec, const GrowthBounds& bounds)
     : spec_(std::move(spec)), bounds_(bounds), gate_(CommitGate::Of(spec_.deployment)) {}
 
@@ -99,11 +100,11 @@ bool EmbeddingTable::WaitsForStores() const {
 
 absl::Status EmbeddingTable::Find(absl::Span<const Key> keys, const RowSink& sink) {
   CountLookup();
-  return ReadOneCommit(gate_, [&](const std::shared_ptr<const CommitOverlay>& overlay) {
+  return ReadOneCommit(gate_, [&](const CommitGate::Moment& moment) {
     Pending pending = Pending::All(keys.size());
     absl::Status status = FindInMemory(keys, sink, &pending);
     if (status.ok()) status = FindInStores(keys, sink, &pending);
-    if (overlay != nullptr) overlay->Put(this, keys, sink);
+    moment.Put(this, keys, sink);
     return status;
   });
 }

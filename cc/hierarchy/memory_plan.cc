@@ -41,8 +41,8 @@ absl::StatusOr<int64_t> PlanMemory(const TableSpec& spec, const ResourceLimits& 
           left - planned - static_cast<int64_t>(kLeftToOthers * limits.memory_bytes);
       if (is_bounded || config->sections.size() == 1 || spare < kSmallestDefault) {
         return absl::FailedPreconditionError(
-            absl::StrCat("table \"", spec.name, "\": its tier \"", backend.kind, "\" needs ",
-                         *bytes, " bytes for ", spec.rows, " rows, and ", left - planned,
+            absl::StrCat(spec.Described(), ": its tier \"", backend.kind, "\" needs ", *bytes,
+                         " bytes for ", spec.rows, " rows, and ", left - planned,
                          " are left: ", limit_said, ". Lower `", backend.kind,
                          ".capacity_bytes` (TF_HPS_MEMORY_CAPACITY_BYTES), or raise "
                          "the limit"));

@@ -176,9 +176,7 @@ absl::Status StorePreloader::LoadKeys(std::vector<Key> keys) {
   for (int i = 0; !keys.empty() && i < kMaxRereads && !stopping_; ++i) {
     const StampsRead stamps(stamps_);
     rows.resize(keys.size() * row_bytes);
-    RowSink sink;
-    sink.destination = rows.data();
-    sink.stride = sink.out_bytes = row_bytes;
+    const RowSink sink = RowSink::Raw(rows.data(), row_bytes);
     Pending pending = Pending::All(keys.size());
     if (absl::Status status = lower_->Find(keys, sink, &pending); !status.ok()) return status;
     // What was not found was erased meanwhile. The rest moves to the front.

@@ -70,13 +70,13 @@ absl::StatusOr<TableSpec> Describe(const DeploymentConfig& deployment, const Tab
 absl::Status CheckAgrees(const TableSpec& spec, const TableConfig& config,
                          const std::string& path) {
   if (config.embedding_dim != 0 && config.embedding_dim != spec.embedding_dim) {
-    return absl::InvalidArgumentError(absl::StrCat("table \"", spec.name, "\": ", path,
+    return absl::InvalidArgumentError(absl::StrCat(spec.Described(), ": ", path,
                                                    " says embedding_dim ", config.embedding_dim,
                                                    ", its store has ", spec.embedding_dim));
   }
   if (!config.row_format.empty() && config.row_format != RowFormatName(spec.row_format)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("table \"", spec.name, "\": ", path, " says row_format ", config.row_format,
+        absl::StrCat(spec.Described(), ": ", path, " says row_format ", config.row_format,
                      ", its store has ", RowFormatName(spec.row_format)));
   }
   return absl::OkStatus();
@@ -141,7 +141,7 @@ absl::StatusOr<std::shared_ptr<EmbeddingTable>> TableRegistry::OpenRows(
       return table;
     }
     return absl::InvalidArgumentError(
-        absl::StrCat("table \"", spec->name, "\" of deployment \"", spec->deployment,
+        absl::StrCat(spec->Described(), " of deployment \"", spec->deployment,
                      "\" is open in this process with embedding_dim ", table->spec().embedding_dim,
                      ", ", RowFormatName(table->spec().row_format), "; ", deployment.path,
                      " asks for ", spec->embedding_dim, ", ", RowFormatName(spec->row_format),

@@ -17,9 +17,10 @@ absl::Status ApplyTo(EmbeddingStore* store, const UpdateBatch& batch) {
 
 // Null where lookups shall wait.
 std::shared_ptr<const CommitOverlay> OverlayOf(const std::vector<TableChange>& changes) {
+  const auto fits = [](const TableChange& change) { return CommitOverlay::Fits(change.batch); };
+  if (!std::all_of(changes.begin(), changes.end(), fits)) return nullptr;
   auto overlay = std::make_shared<CommitOverlay>();
   for (const TableChange& change : changes) {
-    if (!CommitOverlay::Fits(change.batch)) return nullptr;
     if (change.has_rows()) overlay->Add(change.table, change.batch);
   }
   return overlay;

@@ -123,7 +123,7 @@ absl::Status UpdateFollower::WaitUntil(const EmbeddingTable* table, const std::s
     const auto now = steady_clock::now();
     if (now >= deadline) {
       return absl::DeadlineExceededError(
-          absl::StrCat("table \"", table->spec().name, "\" has updates up to \"", record.position,
+          absl::StrCat(table->spec().Described(), " has updates up to \"", record.position,
                        "\", waited for are those up to \"", position, "\"; the stream is ", state_,
                        error_.empty() ? "" : ": ", error_));
     }

@@ -11,7 +11,7 @@ using tensorflow::Tensor;
 absl::Status CheckBags(const TableHandle& table, const Tensor& ids, const Tensor& row_splits,
                        const Tensor* weights) {
   const auto refused = [&](auto... what) {
-    return absl::InvalidArgumentError(absl::StrCat("table \"", table.spec().name, "\": ", what...));
+    return absl::InvalidArgumentError(absl::StrCat(table.spec().Described(), ": ", what...));
   };
   if (ids.dims() != 1) {
     return refused("ids of bags have shape [n]. Received: ids ", ids.shape().DebugString());

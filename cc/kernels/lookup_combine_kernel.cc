@@ -1,6 +1,5 @@
 #include <cstdint>
 #include <memory>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -35,9 +34,8 @@ class LookupCombine {
     CommitGate::Moment moment;  // of the deployment, that is looked at
     bool is_done = false;
 
-    void Begin(std::shared_ptr<const CommitOverlay> overlay) {
-      lookup = std::make_unique<BagLookup>(*input.table, input.keys, bags, type, results,
-                                           std::move(overlay));
+    void Begin(const CommitGate::Moment& seen) {
+      lookup = std::make_unique<BagLookup>(*input.table, input.keys, bags, type, results, seen);
     }
     const CommitGate& gate() const { return input.table->table().gate(); }
   };
@@ -67,7 +65,7 @@ class LookupCombine {
         0, TensorShape({static_cast<int64_t>(bags.size()), embedding_dim_}), &rows));
     call->results = static_cast<uint8_t*>(rows->data());
     call->moment = call->gate().Begin();
-    call->Begin(call->moment.overlay);
+    call->Begin(call->moment);
     TF_RETURN_IF_ERROR(pieces.ForEach(
         call->lookup->parts(), [&](size_t part) { return call->lookup->FindInMemory(part); }));
     if (!call->lookup->IsDone()) return absl::OkStatus();
@@ -85,8 +83,8 @@ class LookupCombine {
     call->is_done = true;
     if (call->gate().IsStill(call->moment)) return absl::OkStatus();
     call->gate().CountRetry();
-    const auto find = [call](std::shared_ptr<const CommitOverlay> overlay) -> absl::Status {
-      call->Begin(std::move(overlay));
+    const auto find = [call](const CommitGate::Moment& moment) -> absl::Status {
+      call->Begin(moment);
       BagLookup& lookup = *call->lookup;
       for (size_t part = 0; part < lookup.parts(); ++part) {
         TF_RETURN_IF_ERROR(lookup.FindInMemory(part));

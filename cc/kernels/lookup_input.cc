@@ -42,15 +42,15 @@ absl::Status LookupInput::Read(OpKernelContext* ctx, const TableInput& table_inp
   table->table().CountLookup();
   const TableSpec& spec = table->spec();
   if (spec.embedding_dim != embedding_dim) {
-    return absl::InvalidArgumentError(absl::StrCat("table \"", spec.name, "\" has embedding_dim ",
+    return absl::InvalidArgumentError(absl::StrCat(spec.Described(), " has embedding_dim ",
                                                    spec.embedding_dim, ", the lookup expects ",
                                                    embedding_dim));
   }
   const Tensor& ids = ctx->input(ids_input);
   if (ids.NumElements() > std::numeric_limits<uint32_t>::max()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("table \"", spec.name, "\": a lookup takes at most ",
-                     std::numeric_limits<uint32_t>::max(), " ids. Received: ", ids.NumElements()));
+    return absl::InvalidArgumentError(absl::StrCat(spec.Described(), ": a lookup takes at most ",
+                                                   std::numeric_limits<uint32_t>::max(),
+                                                   " ids. Received: ", ids.NumElements()));
   }
   return SetKeys(ctx, ids, this);
 }

@@ -34,8 +34,7 @@ bool SawOneCommit(absl::Span<const RowLookup> lookups) {
 // Over what the tiers say.
 void PutCommit(absl::Span<const RowLookup> lookups) {
   for (const RowLookup& lookup : lookups) {
-    if (lookup.moment.overlay == nullptr) continue;
-    lookup.moment.overlay->Put(&lookup.input.table->table(), lookup.input.keys, lookup.sink);
+    lookup.moment.Put(&lookup.input.table->table(), lookup.input.keys, lookup.sink);
   }
 }
 

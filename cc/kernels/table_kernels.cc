@@ -79,7 +79,7 @@ class TableInsertOp : public OpKernel {
                 keys.dims() == 1 && rows.dims() == 2 && rows.dim_size(0) == keys.dim_size(0) &&
                     rows.dim_size(1) == spec.embedding_dim,
                 absl::InvalidArgumentError(absl::StrCat(
-                    "table \"", spec.name, "\": keys have shape [n], rows [n, ", spec.embedding_dim,
+                    spec.Described(), ": keys have shape [n], rows [n, ", spec.embedding_dim,
                     "]. Received: keys ", keys.DebugString(), ", rows ", rows.DebugString())));
     OP_REQUIRES_OK(ctx, CatchExceptions([&] { return Insert(ctx, &(*table)->table()); }));
   }

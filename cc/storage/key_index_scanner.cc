@@ -45,9 +45,8 @@ std::vector<Key> KeyIndexScanner::NextKeys(size_t max_keys) {
 
 void KeyIndexScanner::FindRows(std::vector<Key> keys, RowBlock* block) const {
   block->rows.resize(keys.size() * row_bytes_);
-  RowSink sink;  // without a default row: keys marked absent stay pending
-  sink.destination = block->rows.data();
-  sink.stride = sink.out_bytes = row_bytes_;
+  // Without a default row: keys marked absent stay pending.
+  const RowSink sink = RowSink::Raw(block->rows.data(), row_bytes_);
   Pending pending = Pending::All(keys.size());
   find_(keys, sink, &pending);
   // Closes the gaps of rows that went meanwhile.

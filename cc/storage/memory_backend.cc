@@ -19,7 +19,7 @@ absl::StatusOr<int64_t> Capacity(const TableSpec& spec, const nlohmann::json& op
   if (option == options.end() || option->is_null()) return 0;
   if (!option->is_number_integer() || option->get<int64_t>() <= 0) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "table \"", spec.name, "\": `memory.", name,
+        spec.Described(), ": `memory.", name,
         "` is a positive integer, or left out for no bound. Received: ", option->dump()));
   }
   return option->get<int64_t>();

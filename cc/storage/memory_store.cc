@@ -201,8 +201,7 @@ bool MemoryStore::FindAgain(KeyIndex* index, SetProbe probe, const RowSink& sink
 
 template <class Write>
 absl::Status MemoryStore::WriteEach(absl::Span<const Key> keys, const Write& write) {
-  // A row that is replaced takes 0.18 us instead of 0.3 with its lines asked for ahead.
-  constexpr size_t kAhead = 12, kRowAhead = 5;
+  constexpr size_t kAhead = 12;
   for (size_t i = 0; i < keys.size();) {
     {
       const WriteGate::Shared shared(&writers_);
@@ -210,7 +209,6 @@ absl::Status MemoryStore::WriteEach(absl::Span<const Key> keys, const Write& wri
       const size_t end = std::min(keys.size(), i + kKeysPerWrite);
       for (; i < end && !OutgrowsIndex(*index_); ++i) {
         if (i + kAhead < keys.size()) writer.Prefetch(keys[i + kAhead]);
-        if (i + kRowAhead < keys.size()) writer.PrefetchRow(keys[i + kRowAhead], row_bytes_);
         absl::Status status = write(&writer, i);
         if (!status.ok()) return status;
       }
@@ -271,7 +269,11 @@ absl::Status MemoryStore::Insert(absl::Span<const Key> keys, const RowsView& row
     return absl::InvalidArgumentError(absl::StrCat("rows have ", rows.row_bytes(),
                                                    " bytes, the memory store's have ", row_bytes_));
   }
+  // A row that is replaced takes 0.18 us instead of 0.3 with its lines asked for ahead.
+  constexpr size_t kRowAhead = 5;
+  const size_t last_ahead = options.existing == OnExisting::kReplace ? keys.size() : 0;
   return WriteEach(keys, [&](KeyIndexWriter* writer, size_t i) -> absl::Status {
+    if (i + kRowAhead < last_ahead) writer->PrefetchRow(keys[i + kRowAhead], row_bytes_);
     const auto refuses = [&] {
       return options.stamps != nullptr && options.stamps->Moved(i, keys[i]);
     };

@@ -25,7 +25,7 @@ class RedisFind::Reader : public RedisReplyReader {
       const uint32_t position = part_.positions[index - 1];
       if (bytes.size() != find_.table_.spec().row_bytes()) {
         error_ = absl::DataLossError(
-            absl::StrCat("table \"", find_.table_.spec().name, "\": the row of key ",
+            absl::StrCat(find_.table_.spec().Described(), ": the row of key ",
                          find_.keys_[position], " in Redis has ", bytes.size(),
                          " bytes, the table's rows have ", find_.table_.spec().row_bytes()));
         return;

@@ -68,9 +68,7 @@ class RedisScanner : public RowScanner {
     if (keys.empty()) return absl::OkStatus();
     const size_t row_bytes = table_.spec().row_bytes();
     std::vector<uint8_t> rows(keys.size() * row_bytes);
-    RowSink sink;
-    sink.destination = rows.data();
-    sink.stride = sink.out_bytes = row_bytes;
+    const RowSink sink = RowSink::Raw(rows.data(), row_bytes);
     Pending pending = Pending::All(keys.size());
     if (absl::Status status = store_.Find(keys, sink, &pending); !status.ok()) return status;
     for (size_t i = 0, left = 0; i < keys.size(); ++i) {

@@ -59,7 +59,7 @@ class RedisStore : public EmbeddingStore {
     if (keys.empty()) return absl::OkStatus();
     if (rows.row_bytes() != table_.spec().row_bytes()) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "table \"", table_.spec().name, "\": a row has ", rows.row_bytes(),
+          table_.spec().Described(), ": a row has ", rows.row_bytes(),
           " bytes, the table's rows have ", table_.spec().row_bytes(), " (embedding_dim ",
           table_.spec().embedding_dim, ", ", RowFormatName(table_.spec().row_format), ")"));
     }

@@ -90,7 +90,7 @@ absl::Status RedisTable::ReadRecord(RedisDeadline deadline) {
   const std::optional<int> partitions = RedisRecordPartitions(there, spec_);
   if (!partitions) {
     return absl::InvalidArgumentError(
-        absl::StrCat("table \"", spec_.name, "\": Redis has under ", key, " the record \"", there,
+        absl::StrCat(spec_.Described(), ": Redis has under ", key, " the record \"", there,
                      "\". Wanted, with any number of partitions: \"", ours, "\""));
   }
   partitions_.clear();

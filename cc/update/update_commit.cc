@@ -78,7 +78,7 @@ absl::Status TableRows::Add(const UpdateFrame& frame) {
   if (frame.kind == UpdateFrame::Kind::kRows) {
     if (frame.embedding_dim != spec_.embedding_dim) {
       return absl::InvalidArgumentError(
-          absl::StrCat("table \"", spec_.name, "\": rows of ", frame.embedding_dim,
+          absl::StrCat(spec_.Described(), ": rows of ", frame.embedding_dim,
                        " elements came, the table has embedding_dim ", spec_.embedding_dim));
     }
     if (absl::Status status = CheckFinite(frame); !status.ok()) return status;
@@ -92,7 +92,7 @@ absl::Status TableRows::CheckFinite(const UpdateFrame& frame) const {
   if (AllFinite(frame.rows.data(), frame.rows.size())) return absl::OkStatus();
   size_t row = 0;
   while (AllFinite(frame.rows.data() + row * dim, dim)) ++row;
-  return absl::InvalidArgumentError(absl::StrCat("table \"", spec_.name, "\": the row of key ",
+  return absl::InvalidArgumentError(absl::StrCat(spec_.Described(), ": the row of key ",
                                                  frame.keys[row], " has a NaN or an infinity"));
 }
 

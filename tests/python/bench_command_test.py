@@ -1,5 +1,6 @@
 """`tf-hps bench`, on SavedModels."""
 
+import contextlib
 import json
 import math
 
@@ -204,7 +205,10 @@ def test_ratios_are_taken_round_by_round_and_say_how_far_they_scatter():
 
 def test_a_child_that_dies_says_how():
     program = "import os, sys\nprint('the last words', file=sys.stderr, flush=True)\nos.abort()"
-    with ChildProcess(["-c", program], "m") as child, pytest.raises(ChildError) as raised:
+    with (
+        contextlib.closing(ChildProcess(["-c", program], "m")) as child,
+        pytest.raises(ChildError) as raised,
+    ):
         child.ask("load")
     assert str(raised.value).startswith("m: its process ended with SIGABRT")
     assert "the last words" in str(raised.value)

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 
+from tf_hps.aligned_columns import aligned
 from tf_hps.store import StoreReader, TableRecord, row_formats
 
 _COLUMNS = ("table", "generation", "rows", "dim", "format", "bytes", "keys", "loaded")
@@ -73,11 +74,7 @@ def _print_tables(reader: StoreReader, records: list[TableRecord]) -> None:
                 record.created,
             )
         )
-    widths = [max(len(line[i]) for line in lines) for i in range(len(_COLUMNS))]
-    for line in lines:
-        print(
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        )
+    print("\n".join(aligned(lines)))
 
 
 def _print_place(reader: StoreReader, record: TableRecord) -> None:

@@ -8,6 +8,8 @@ import time
 import urllib.request
 from collections.abc import Iterator
 
+from tf_hps.aligned_columns import aligned
+
 METRICS_PATH = "/monitoring/prometheus/metrics"
 _LINE = re.compile(r"^(:tf_hps:[\w:]+)\{(.*)\} (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -86,12 +88,7 @@ def lines(before: Sample, after: Sample) -> Iterator[tuple[str, ...]]:
 
 
 def view(before: Sample, after: Sample) -> str:
-    table = [_COLUMNS, *lines(before, after)]
-    widths = [max(len(line[i]) for line in table) for i in range(len(_COLUMNS))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in table
-    )
+    return "\n".join(aligned([_COLUMNS, *lines(before, after)]))
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -8,10 +8,9 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from tensorflow.core.protobuf import saved_model_pb2
-
-from tf_hps._serving_api import require_serving_api
-from tf_hps.replay.request_file import read_requests, signature_of
+from tf_hps._serving_api import require_serving_api, signature_of
+from tf_hps.replay.request_file import read_requests
+from tf_hps.saved_model.saved_model_proto import read_saved_model
 from tf_hps.saved_model.warmup_requests import WARMUP_FILE
 
 
@@ -67,9 +66,7 @@ def _warmup_file(saved_models: Sequence[str]) -> str:
 
 
 def _signatures(saved_model: str) -> dict[str, Any]:
-    with open(os.path.join(saved_model, "saved_model.pb"), "rb") as file:
-        proto = saved_model_pb2.SavedModel.FromString(file.read())
-    for meta_graph in proto.meta_graphs:
+    for meta_graph in read_saved_model(saved_model).meta_graphs:
         if "serve" in meta_graph.meta_info_def.tags:
             signatures = dict(meta_graph.signature_def)
             return {n: s for n, s in signatures.items() if not n.startswith("__saved_model")}

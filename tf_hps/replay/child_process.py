@@ -9,7 +9,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection, Pipe
-from types import TracebackType
 from typing import Any
 
 _LAST_WORDS = 3
@@ -24,6 +23,8 @@ class ChildProcess:
 
     Not multiprocessing: that would import the parent's main program there, and begin with its memory. The child's
     standard output is its own affair, TensorFlow and other libraries print there.
+
+    Whoever makes one closes it: `contextlib.closing`.
 
     Args:
         program: Arguments of Python, e.g. `["-m", "package.module"]`.
@@ -84,17 +85,6 @@ class ChildProcess:
         self._process.kill()
         self._process.wait()
         self._said.close()
-
-    def __enter__(self) -> ChildProcess:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _ended(self) -> ChildError:
         code = self._process.wait()

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tf_hps._serving_api import signature_of
 from tf_hps.replay.report import Difference, Ratio, RequestFigures, Times
-from tf_hps.replay.request_file import signature_of
 
 # Seconds: [request][call].
 Round = list[list[float]]

@@ -70,7 +70,7 @@ class _Model:
 
     def __init__(self, stack: contextlib.ExitStack, path: str, requests: CheckedRequests):
         self._path = path
-        self._child = stack.enter_context(ChildProcess(_PROGRAM, path))
+        self._child = stack.enter_context(contextlib.closing(ChildProcess(_PROGRAM, path)))
         content = [request.SerializeToString() for request in requests.requests]
         self._load_seconds = self._child.ask("load", path, content)
 

@@ -7,6 +7,8 @@ import json
 import math
 from typing import Any
 
+from tf_hps.aligned_columns import aligned
+
 # More lines than that are read by nobody; all of them are in the JSON.
 _SHOWN = 20
 
@@ -129,7 +131,7 @@ class ReplayReport:
         for model in filter(None, (self.saved_model, self.against)):
             mib = (f"{bytes / (1 << 20):,.1f}" for bytes in (model.bytes, model.peak_bytes))
             rows.append((model.path, f"{model.load_seconds:.2f}", *mib))
-        return _aligned(rows)
+        return aligned(rows)
 
     def _times(self) -> list[str]:
         compared = self.against is not None
@@ -141,7 +143,7 @@ class ReplayReport:
         rows = [tuple(header), *(_row(figures) for figures in shown)]
         if len(self.requests) > 1:
             rows.append(_row(self.all))
-        lines = _aligned(rows)
+        lines = aligned(rows)
         if hidden := len(self.requests) - len(shown):
             lines.insert(-1, f"... and {hidden:,} more, see --json")
         if compared:
@@ -167,14 +169,6 @@ def _row(figures: RequestFigures) -> tuple[str, ...]:
 
 def _cells(times: Times) -> tuple[str, str]:
     return f"{times.median_ms:.3f}", f"{times.p99_ms:.3f}"
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
 
 
 def _finite(value: Any) -> Any:

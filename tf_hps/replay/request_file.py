@@ -8,8 +8,6 @@ from typing import Any
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-DEFAULT_SIGNATURE = "serving_default"
-
 
 def read_requests(path: str, most: int) -> tuple[list[Any], int]:
     """The first PredictRequests in a file, and how many records before them are no Predict.
@@ -44,10 +42,6 @@ def read_requests(path: str, most: int) -> tuple[list[Any], int]:
             f"{path} is no file of TFRecords, or is damaged after record {number}: {error.message}"
         ) from error
     return found, others
-
-
-def signature_of(request: Any) -> str:
-    return request.model_spec.signature_name or DEFAULT_SIGNATURE
 
 
 def _predict_request(content: bytes) -> Any:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from tensorflow.core.protobuf import saved_model_pb2
+from tf_hps.saved_model.saved_model_proto import read_saved_model
 
 STORE_FOLDER = "hps"
 
@@ -44,11 +44,9 @@ def config_assets(saved_model: str) -> list[ConfigAsset]:
 
 def tables_used(saved_model: str) -> list[str]:
     """Names of the tables that the SavedModel opens when it is loaded."""
-    with open(os.path.join(saved_model, "saved_model.pb"), "rb") as file:
-        proto = saved_model_pb2.SavedModel.FromString(file.read())
     names = {
         node.attr["table"].s.decode()
-        for meta_graph in proto.meta_graphs
+        for meta_graph in read_saved_model(saved_model).meta_graphs
         for node in _nodes(meta_graph.graph_def)
         if node.op == "HpsTableInitialize"
     }

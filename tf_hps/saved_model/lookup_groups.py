@@ -7,10 +7,10 @@ import os
 from typing import Any
 
 from tensorflow.core.framework import types_pb2
-from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
 
 from tf_hps.saved_model import function_edges
+from tf_hps.saved_model.saved_model_proto import read_saved_model
 
 _LOOKUP = "HpsLookup"
 _GROUP = "HpsGroupLookup"
@@ -32,8 +32,7 @@ class LookupGroup:
 def group_saved_model(path: str) -> tuple[LookupGroup, ...]:
     """Groups the lookups of a SavedModel on disk, function by function."""
     file_name = os.path.join(path, "saved_model.pb")
-    with open(file_name, "rb") as file:
-        proto = saved_model_pb2.SavedModel.FromString(file.read())
+    proto = read_saved_model(path)
     groups: list[LookupGroup] = []
     for meta_graph in proto.meta_graphs:
         found = [

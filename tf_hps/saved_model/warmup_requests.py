@@ -8,7 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_hps._serving_api import require_serving_api
+from tf_hps._serving_api import DEFAULT_SIGNATURE, require_serving_api
+from tf_hps.saved_model.saved_model_proto import read_saved_model
 
 WARMUP_FILE = "tf_serving_warmup_requests"
 # What TensorFlow Serving replays at most.
@@ -18,7 +19,7 @@ _MAX_REQUESTS = 1000
 def write_warmup_requests(
     saved_model: str | os.PathLike[str],
     requests: Iterable[Mapping[str, Any]],
-    signature: str = "serving_default",
+    signature: str = DEFAULT_SIGNATURE,
 ) -> int:
     """Writes `assets.extra/tf_serving_warmup_requests`; how many requests there are.
 
@@ -59,11 +60,7 @@ def write_warmup_requests(
 
 
 def _inputs_of(saved_model: str | os.PathLike[str], signature: str) -> Mapping[str, Any]:
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    with open(os.path.join(os.fspath(saved_model), "saved_model.pb"), "rb") as file:
-        proto = saved_model_pb2.SavedModel.FromString(file.read())
-    for meta_graph in proto.meta_graphs:
+    for meta_graph in read_saved_model(saved_model).meta_graphs:
         if signature in meta_graph.signature_def:
             return dict(meta_graph.signature_def[signature].inputs)
     raise ValueError(f"{saved_model} has no signature {signature!r}")

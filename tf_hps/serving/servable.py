@@ -12,11 +12,11 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from tf_hps import _library
+from tf_hps._serving_api import signature_of
 from tf_hps.serving.errors import invalid
 from tf_hps.serving.request_tensors import read_inputs
 
 _WARMUP_FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
-_DEFAULT_SIGNATURE = "serving_default"
 # As TensorFlow Serving: more records than this are refused, not replayed.
 _MAX_WARMUP_RECORDS = 1000
 
@@ -82,7 +82,7 @@ class Servable:
         self, request: predict_pb2.PredictRequest
     ) -> tuple[str, dict[str, str], dict[str, np.ndarray]]:
         """The signature's name, its outputs' tensors and its inputs' values by their tensors."""
-        name = request.model_spec.signature_name or _DEFAULT_SIGNATURE
+        name = signature_of(request)
         signature = self.signatures.get(name)
         if signature is None:
             known = ", ".join(sorted(self.signatures)) or "none"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import keras
 
+from tf_hps.aligned_columns import aligned
 from tf_hps.store import row_formats
 from tf_hps.swap.plan import SwapPlan
 
@@ -66,16 +67,7 @@ class SwapReport:
             )
             for embedding in self.embeddings
         ]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-        numbers = {1, 2, 3}
-        text = [
-            "  ".join(
-                cell.rjust(width) if column in numbers else cell.ljust(width)
-                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-            ).rstrip()
-            for line in lines
-        ]
-        text.insert(1, "  ".join("-" * width for width in widths))
+        text = aligned(lines, numbers={1, 2, 3}, rule=True)
         moved = self.moved
         text.append(
             f"{len(moved)} of {len(self.embeddings)} embeddings moved to {self.store}: "

@@ -18,14 +18,14 @@ absl::Status GpuLookupInput::Read(tensorflow::OpKernelContext* ctx, const TableI
   table->table().CountLookup();
   const TableSpec& spec = table->spec();
   if (spec.embedding_dim != embedding_dim) {
-    return absl::InvalidArgumentError(absl::StrCat("table \"", spec.name, "\" has embedding_dim ",
+    return absl::InvalidArgumentError(absl::StrCat(spec.Described(), " has embedding_dim ",
                                                    spec.embedding_dim, ", the lookup expects ",
                                                    embedding_dim));
   }
   const tensorflow::Tensor& ids = ctx->input(ids_input);
   if (ids.NumElements() > std::numeric_limits<int32_t>::max()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("table \"", spec.name, "\": a lookup on a GPU takes at most ",
+        absl::StrCat(spec.Described(), ": a lookup on a GPU takes at most ",
                      std::numeric_limits<int32_t>::max(), " ids. Received: ", ids.NumElements()));
   }
   auto device = DeviceOf(ctx);

@@ -59,7 +59,7 @@ class BagLookupTest : public ::testing::Test {
     bags.splits = splits;
     sums->assign(bags.size() * kBagDim, -77.0f);
     BagLookup lookup(*handle_, keys, bags, ElementType::kFloat32,
-                     reinterpret_cast<uint8_t*>(sums->data()), overlay_);
+                     reinterpret_cast<uint8_t*>(sums->data()), moment_);
     std::vector<size_t> order(lookup.parts());
     for (size_t i = 0; i < order.size(); ++i) order[i] = i;
     std::shuffle(order.begin(), order.end(), std::mt19937(7));
@@ -91,7 +91,7 @@ class BagLookupTest : public ::testing::Test {
   }
 
   std::shared_ptr<TableHandle> handle_;
-  std::shared_ptr<const CommitOverlay> overlay_;
+  CommitGate::Moment moment_;
 };
 
 // Empty bags, one over several blocks, many in a part, and several parts.
@@ -116,7 +116,7 @@ TEST_F(BagLookupTest, ACommitThatIsShownCountsBeforeTheTiersHaveIt) {
       &handle_->table(),
       {changed, RowsView(reinterpret_cast<const uint8_t*>(rows.data()), kBagDim * sizeof(float)),
        erased});
-  overlay_ = std::make_shared<const CommitOverlay>(std::move(overlay));
+  moment_.overlay = std::make_shared<const CommitOverlay>(std::move(overlay));
   bool was_done = false;
   std::vector<float> sums;
   // From memory alone, and with keys of the disk: 3 is there and not in memory, 1000 nowhere.

@@ -36,7 +36,7 @@ class CommitAtomicityTest : public testing::TestWithParam<AtomicTiers> {
   // The versions of the rows of these keys in both tables, as one lookup of a group sees them.
   std::vector<float> Versions(const std::vector<Key>& keys) {
     std::vector<float> rows(2 * keys.size() * FollowingTables::kDim);
-    const auto find = [&](const std::shared_ptr<const CommitOverlay>& overlay) -> absl::Status {
+    const auto find = [&](const CommitGate::Moment& moment) -> absl::Status {
       float* to = rows.data();
       for (const char* name : {"movies", "users"}) {
         TableHandle& handle = tables_[name];
@@ -46,7 +46,7 @@ class CommitAtomicityTest : public testing::TestWithParam<AtomicTiers> {
         absl::Status status = table.FindInMemory(keys, sink, &pending);
         if (status.ok()) status = table.FindInStores(keys, sink, &pending);
         if (!status.ok()) return status;
-        if (overlay != nullptr) overlay->Put(&table, keys, sink);
+        moment.Put(&table, keys, sink);
         to += keys.size() * FollowingTables::kDim;
       }
       return absl::OkStatus();
@@ -139,8 +139,8 @@ TEST(CommitGateTest, WhoBeginsWhileALargeCommitIsShownWaits) {
 TEST(CommitGateTest, WhoNeverGetsThroughPinsACommit) {
   CommitGate gate;
   int reads = 0;
-  const absl::Status status = ReadOneCommit(gate, [&](const auto& overlay) {
-    EXPECT_EQ(overlay, nullptr);
+  const absl::Status status = ReadOneCommit(gate, [&](const CommitGate::Moment& moment) {
+    EXPECT_EQ(moment.overlay, nullptr);
     ++reads;
     if (reads <= CommitGate::kAttempts) const CommitGate::Show show(&gate);
     return absl::OkStatus();

@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from tensorflow.core.protobuf import saved_model_pb2
 
 from tf_hps.errors import HpsError
 from tf_hps.saved_model.rewriting.report import CheckReport, RewriteReport
 from tf_hps.saved_model.rewriting.requests import MadeRequest, RequestMaker
 from tf_hps.saved_model.rewriting.run_signatures import Answer
 from tf_hps.saved_model.rewriting.warmup import warmup_requests
+from tf_hps.saved_model.saved_model_proto import read_saved_model
 from tf_hps.store import RowSource, StoreReader
 from tf_hps.store.compare import compare_table
 
@@ -78,11 +78,9 @@ def _check_rows(
 def _requests(
     report: RewriteReport, original: str, same_outside: bool
 ) -> tuple[list[MadeRequest], dict[str, str]]:
-    with open(os.path.join(original, "saved_model.pb"), "rb") as file:
-        proto = saved_model_pb2.SavedModel.FromString(file.read())
     sizes = [table.rows for table in report.tables]
     sizes += [kept.shape[0] for kept in report.left if kept.shape]
-    for meta_graph in proto.meta_graphs:
+    for meta_graph in read_saved_model(original).meta_graphs:
         if "serve" in meta_graph.meta_info_def.tags:
             made, without = RequestMaker(meta_graph, sizes, original).requests()
             made += warmup_requests(meta_graph, original)

@@ -6,6 +6,8 @@ import dataclasses
 import json
 from collections.abc import Mapping
 
+from tf_hps.aligned_columns import aligned
+
 _LARGEST = 10
 
 
@@ -94,22 +96,20 @@ class RewriteReport:
     def __str__(self) -> str:
         text = []
         if self.tables:
-            text += _columns(
-                ("table", "variable", "rows", "dim", "format", "bytes", "lookups"),
-                [
-                    (
-                        table.table,
-                        table.variable,
-                        f"{table.rows:,}",
-                        str(table.embedding_dim),
-                        table.row_format,
-                        f"{table.bytes:,}",
-                        str(table.lookups),
-                    )
-                    for table in self.tables
-                ],
-                numbers=(2, 3, 5, 6),
-            )
+            header = ("table", "variable", "rows", "dim", "format", "bytes", "lookups")
+            moved = [
+                (
+                    table.table,
+                    table.variable,
+                    f"{table.rows:,}",
+                    str(table.embedding_dim),
+                    table.row_format,
+                    f"{table.bytes:,}",
+                    str(table.lookups),
+                )
+                for table in self.tables
+            ]
+            text += aligned([header, *moved], numbers=(2, 3, 5, 6), rule=True)
         else:
             text.append("no lookup moves to a table")
         if self.left:
@@ -117,13 +117,12 @@ class RewriteReport:
             text += [f"  {kept.variable} {list(kept.shape)}: {kept.why}" for kept in self.left]
         if self.kept:
             text += ["", "largest variables left:"]
-            text += _columns(
-                ("variable", "shape", "bytes", "why"),
-                [
-                    (kept.variable, str(list(kept.shape)), f"{kept.bytes:,}", kept.why)
-                    for kept in self.kept[:_LARGEST]
-                ],
-                numbers=(2,),
+            stayed = [
+                (kept.variable, str(list(kept.shape)), f"{kept.bytes:,}", kept.why)
+                for kept in self.kept[:_LARGEST]
+            ]
+            text += aligned(
+                [("variable", "shape", "bytes", "why"), *stayed], numbers=(2,), rule=True
             )
         text += [
             "",
@@ -136,17 +135,3 @@ class RewriteReport:
         text += [f"check: {check.what}: {check.detail}" for check in self.checks]
         text += [f"note: {note}" for note in self.notes]
         return "\n".join(text)
-
-
-def _columns(
-    header: tuple[str, ...], lines: list[tuple[str, ...]], numbers: tuple[int, ...]
-) -> list[str]:
-    widths = [max(len(line[i]) for line in (header, *lines)) for i in range(len(header))]
-    rule = tuple("-" * width for width in widths)
-    return [
-        "  ".join(
-            cell.rjust(width) if i in numbers else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in (header, rule, *lines)
-    ]

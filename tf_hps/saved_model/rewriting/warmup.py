@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_hps._serving_api import signature_of
 from tf_hps.saved_model.rewriting.requests import MadeRequest
 
 _FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
@@ -28,7 +29,7 @@ def warmup_requests(meta_graph: Any, saved_model: str) -> list[MadeRequest]:
         if not log.HasField("predict_log"):
             continue
         request = log.predict_log.request
-        name = request.model_spec.signature_name or "serving_default"
+        name = signature_of(request)
         signature = meta_graph.signature_def.get(name)
         if signature is None:
             continue
