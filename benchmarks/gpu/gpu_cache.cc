@@ -22,7 +22,7 @@ BenchmarkSize SizeOf(const std::string& name) {
 
 }  // namespace
 
-int Main(const std::string& size_name) {
+int Main(const std::string& size_name, bool only_hits) {
   const BenchmarkSize size = SizeOf(size_name);
   int devices = 0;
   if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
@@ -43,13 +43,18 @@ int Main(const std::string& size_name) {
       .Add("driver_knows_cuda", driver / 1000 + driver % 1000 / 10 * 0.1)
       .Add("built_with_cuda", runtime / 1000 + runtime % 1000 / 10 * 0.1);
   Device device;
-  MeasureMisses(size, &device);
-  MeasureTiers(size, &device);
-  MeasurePolicies(size, &device);
+  if (!only_hits) {
+    MeasureMisses(size, &device);
+    MeasureTiers(size, &device);
+    MeasurePolicies(size, &device);
+  }
   MeasureHits(size, &device);
   return 0;
 }
 
 }  // namespace tf_hps
 
-int main(int argc, char** argv) { return tf_hps::Main(argc > 1 ? argv[1] : "full"); }
+// gpu_cache [small|full [hits]]
+int main(int argc, char** argv) {
+  return tf_hps::Main(argc > 1 ? argv[1] : "full", argc > 2 && std::string(argv[2]) == "hits");
+}

@@ -2,7 +2,8 @@
 
     report.py OBJECTS RESULT.json SIZE
 
-OBJECTS has results.jsonl of the benchmark and tests.json of the tests, where they came that far.
+OBJECTS has results.jsonl of the benchmark, variant_NAME.jsonl of variants of the lookup kernel, and tests.json of
+the tests, where they came that far.
 """
 
 import datetime
@@ -10,6 +11,7 @@ import json
 import os
 import pathlib
 import platform
+import statistics
 import subprocess
 import sys
 from typing import Any
@@ -67,6 +69,41 @@ def print_hits(hits: list[dict[str, Any]]) -> None:
             f"{hit['keys_per_second'][0] / 1e6:8.1f} {hit['of_copy'][0]:5.2f} {of_gather:>5} | "
             f"{hit['missed']:.2%}"
         )
+
+
+def variants(objects: pathlib.Path) -> list[dict[str, Any]]:
+    """Keys/s of each variant over the unchanged kernel's; what its own two runs differ by is the band."""
+
+    def rates(name: str) -> dict[tuple[Any, ...], list[float]]:
+        runs: dict[tuple[Any, ...], list[float]] = {}
+        for hit in read_results(objects / f"variant_{name}.jsonl"):
+            if hit["what"] == "hits":
+                case = tuple(
+                    hit[n] for n in ("embedding_dim", "row_format", "out", "distribution", "batch")
+                )
+                runs.setdefault(case, []).append(hit["keys_per_second"][0])
+        return runs
+
+    names = sorted(path.stem.removeprefix("variant_") for path in objects.glob("variant_*.jsonl"))
+    if "same" not in names:
+        return []
+    same = rates("same")
+    return [
+        {
+            "what": "variant",
+            "variant": name,
+            "embedding_dim": case[0],
+            "rows": f"{case[1]} -> {case[2]}",
+            "distribution": case[3],
+            "batch": case[4],
+            "ratio": statistics.median(found) / statistics.median(same[case]),
+            "band": max(same[case]) / min(same[case]) - 1,
+        }
+        for name in names
+        if name != "same"
+        for case, found in rates(name).items()
+        if case in same
+    ]
 
 
 def float16_over_float32(hits: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -133,6 +170,7 @@ def main(objects: pathlib.Path, result_path: pathlib.Path, size: str) -> int:
     results = read_results(objects / "results.jsonl")
     hits = [result for result in results if result["what"] == "hits"]
     results += float16_over_float32(hits)
+    results += variants(objects)
     report: dict[str, Any] = {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "size": size,

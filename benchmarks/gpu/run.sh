@@ -34,7 +34,7 @@ mkdir -p "$objects" "$results"
 capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader -i 0 2>/dev/null | tr -d . || true)
 export nvcc deps objects architecture=sm_${capability:-90}
 
-# Rounded as in the op library: no products and sums in one.
+# compile SOURCE [-DNAME=VALUE SUFFIX]. Rounded as in the op library: no products and sums in one.
 compile() {
   local flags=(-std=c++17 -c -I. -isystem "$deps/include" -Xcompiler -ffp-contract=off,-idirafter,benchmarks/gpu/absl_log)
   case $1 in
@@ -44,7 +44,7 @@ compile() {
     tests/*) flags+=(-O0) ;;
     *) flags+=(-O2) ;;
   esac
-  "$nvcc" "${flags[@]}" "$1" -o "$objects/$(basename "$1" | tr . _).o"
+  "$nvcc" "${flags[@]}" "${@:2:1}" "$1" -o "$objects/$(basename "$1" | tr . _)${3:-}.o"
 }
 export -f compile
 
@@ -78,6 +78,15 @@ mapfile -t benchmark_objects < <(objects_of "${benchmark[@]}")
 link cache_tests "${test_objects[@]}" "${cache_objects[@]}"
 # GoogleTest's main is in the group of libraries: the linker takes it where none is defined.
 link gpu_cache "${benchmark_objects[@]}" "${tiers_objects[@]}" "${cache_objects[@]}"
+variants=(same prefetch both_homes l2_window half_grid)  # in the order of their numbers
+for i in "${!variants[@]}"; do
+  echo "$i ${variants[i]}"
+done | xargs -P "${JOBS:-$(nproc)}" -I{} bash -c 'set -- {} && compile benchmarks/gpu/variants/lookup_variant.cu "-DTF_HPS_VARIANT=$1" "_$2"' ||
+  die "the build of the variants failed"
+for variant in "${variants[@]}"; do
+  others=("${cache_objects[@]/$objects\/lookup_kernel_cu.o/$objects/lookup_variant_cu_$variant.o}")
+  link "gpu_cache_$variant" "${benchmark_objects[@]}" "${tiers_objects[@]}" "${others[@]}"
+done
 
 [ -n "$capability" ] || die "built, but nvidia-smi names no device on this machine: nothing was run"
 
@@ -87,5 +96,10 @@ echo "tests on the device ..."
 timeout 150 "${under[@]}" "$objects/cache_tests" --gtest_brief=1 "--gtest_output=json:$objects/tests.json" || failed=1
 echo "benchmark, --size $size ..."
 timeout 270 "$objects/gpu_cache" "$size" >"$objects/results.jsonl" || failed=1
+echo "variants of the lookup kernel, --size small, twice in turns ..."
+rm -f "$objects"/variant_*.jsonl
+for variant in "${variants[@]}" "${variants[@]}"; do
+  timeout 60 "$objects/gpu_cache_$variant" small hits >>"$objects/variant_$variant.jsonl" || failed=1
+done
 python3 benchmarks/gpu/report.py "$objects" "$results/gpu.json" "$size" || failed=1
 exit "$failed"

@@ -287,4 +287,11 @@ absl::StatusOr<std::unique_ptr<EmbeddingCache>> NewCudaCache(const CacheOptions&
   return CudaCache::Create(options, memory, stream);
 }
 
+size_t CudaFreeBytes() {
+  size_t free = 0;
+  size_t total = 0;
+  (void)cudaMemGetInfo(&free, &total);
+  return free;
+}
+
 }  // namespace tf_hps

@@ -43,11 +43,15 @@ __device__ inline CacheWord AgeBits(unsigned age, int way) {
   return static_cast<CacheWord>(age) << (kCacheAgeShift + 2 * way);
 }
 
+// This lane's part of a set's line.
+__device__ inline ulonglong2 ReadLine(const CacheRef& cache, uint64_t set, const Tile& tile) {
+  return __ldcg(reinterpret_cast<const ulonglong2*>(cache.lines + set * kCacheLineWords) +
+                tile.lane);
+}
+
 // All lanes of the tile get the answer. Lane i compares ways 2i and 2i + 1; the last has the state.
-__device__ inline Place FindInSet(const CacheRef& cache, uint64_t set, int64_t key,
-                                  const Tile& tile) {
-  const ulonglong2 words =
-      __ldcg(reinterpret_cast<const ulonglong2*>(cache.lines + set * kCacheLineWords) + tile.lane);
+__device__ inline Place FindInLine(const ulonglong2& words, uint64_t set, int64_t key,
+                                   const Tile& tile) {
   const CacheWord state = __shfl_sync(tile.mask, words.y, kTileLanes - 1, kTileLanes);
   const int way = 2 * static_cast<int>(tile.lane);
   const CacheWord wanted = static_cast<CacheWord>(key);
@@ -59,6 +63,11 @@ __device__ inline Place FindInSet(const CacheRef& cache, uint64_t set, int64_t k
   if ((found & all) == 0) return {set, -1, state};
   const int lane = __ffs(static_cast<int>(found & all)) - 1;
   return {set, 2 * lane + static_cast<int>(odd >> lane & 1), state};
+}
+
+__device__ inline Place FindInSet(const CacheRef& cache, uint64_t set, int64_t key,
+                                  const Tile& tile) {
+  return FindInLine(ReadLine(cache, set, tile), set, key, tile);
 }
 
 __device__ inline Place Find(const CacheRef& cache, int64_t key, const Tile& tile) {
@@ -116,15 +125,20 @@ __device__ inline uint32_t FirstOfWarp() {
 __device__ inline uint32_t TilesInGrid() { return gridDim.x * (blockDim.x / kTileLanes); }
 
 // One tile an item.
-template <class Args>
-cudaError_t LaunchTiles(void (*kernel)(CacheRef, Args), const CacheRef& cache, const Args& args,
-                        uint64_t items, unsigned max_blocks, cudaStream_t stream) {
+inline cudaLaunchConfig_t GridOfTiles(uint64_t items, unsigned max_blocks, cudaStream_t stream) {
   const uint64_t tiles = kBlockThreads / kTileLanes;
   const uint64_t blocks = (items + tiles - 1) / tiles;
   cudaLaunchConfig_t config = {};
   config.gridDim = dim3(static_cast<unsigned>(blocks < max_blocks ? blocks : max_blocks));
   config.blockDim = dim3(kBlockThreads);
   config.stream = stream;
+  return config;
+}
+
+template <class Args>
+cudaError_t LaunchTiles(void (*kernel)(CacheRef, Args), const CacheRef& cache, const Args& args,
+                        uint64_t items, unsigned max_blocks, cudaStream_t stream) {
+  const cudaLaunchConfig_t config = GridOfTiles(items, max_blocks, stream);
   return cudaLaunchKernelEx(&config, kernel, cache, args);
 }
 

@@ -173,12 +173,14 @@ class EmbeddingCache {
 std::unique_ptr<EmbeddingCache> NewNullCache(const CacheOptions& options);
 
 // A thread that calls it has the cache's device as its current one from then on. `memory` outlives
-// the cache. ResourceExhausted names the memory asked for
-// and free, FailedPrecondition the versions where the driver is older than the CUDA we were built
-// with.
+// the cache. ResourceExhausted names the memory asked for and free, FailedPrecondition the versions
+// where the driver is older than the CUDA we were built with.
 absl::StatusOr<std::unique_ptr<EmbeddingCache>> NewCudaCache(const CacheOptions& options,
                                                              DeviceMemory* memory,
                                                              CacheStream stream);
+
+// As CUDA knows it, of the thread's current device: for a DeviceMemory that does not count.
+size_t CudaFreeBytes();
 
 }  // namespace tf_hps
 

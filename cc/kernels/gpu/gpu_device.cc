@@ -29,7 +29,8 @@ class TensorFlowMemory : public DeviceMemory {
   void Free(void* memory, CacheStream) override { allocator_->DeallocateRaw(memory); }
   size_t FreeBytes() override {
     const auto stats = allocator_->GetStats();
-    if (!stats.has_value() || !stats->bytes_limit.has_value()) return 0;
+    // cudaMallocAsync's allocator has no limit of its own.
+    if (!stats.has_value() || !stats->bytes_limit.has_value()) return CudaFreeBytes();
     return static_cast<size_t>(*stats->bytes_limit - stats->bytes_in_use);
   }
 
