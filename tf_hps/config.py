@@ -113,6 +113,8 @@ class RocksdbConfig:
         read_only: Whether the store is opened without its lock, so that many processes may read it.
             Default: False.
         block_cache_bytes: Bytes of memory for blocks of the store's files, for all tables together.
+        state_dir: Of a store that is read-only: a folder of this server's own, made when it is not there,
+            for the rows that updates change. Default: None, such a store takes no updates.
 
     Example:
 
@@ -122,6 +124,7 @@ class RocksdbConfig:
     path: str | None = fields.field(fields.path)
     read_only: bool | None = fields.field(fields.flag)
     block_cache_bytes: int | None = fields.field(fields.whole_number(0))
+    state_dir: str | None = fields.field(fields.path)
 
     def __post_init__(self) -> None:
         fields.check_fields(self)

@@ -69,14 +69,19 @@ absl::StatusOr<std::unique_ptr<FollowedTable>> FollowedTable::Follow(
                      deployment.path, " asks for ", described(config.bounds)));
   }
   if (const auto store = config.sections.find("rocksdb"); store != config.sections.end()) {
-    if (store->second.value("read_only", false)) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("table \"", config.name, "\" of ", deployment.path,
-                       " follows `updates`, and `rocksdb.read_only` is true: rows that change need "
-                       "a store of their own, outside of the model's folder"));
+    const auto given = store->second.find("state_dir");
+    const std::string state_dir =
+        given != store->second.end() && given->is_string() ? given->get<std::string>() : "";
+    if (store->second.value("read_only", false) && state_dir.empty()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "table \"", config.name, "\" of ", deployment.path,
+          " follows `updates`, and `rocksdb.read_only` is true: rows that change need "
+          "a `rocksdb.state_dir`, a folder of this server's own outside of the model"));
     }
     if (options.state_dir.empty()) {
-      options.state_dir = absl::StrCat(store->second.value("path", ""), "-updates");
+      options.state_dir = !state_dir.empty()
+                              ? state_dir
+                              : absl::StrCat(store->second.value("path", ""), "-updates");
     }
   }
   auto follower = FollowerOf(deployment, options);

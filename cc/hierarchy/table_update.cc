@@ -113,8 +113,8 @@ absl::Status ApplyTogether(std::vector<TableChange> changes, CommitGate* gate) {
     }
     EmbeddingStore& store = change.table->lowest_store();
     const auto add_to = [&](const std::unique_ptr<StoreCommit>& commit) {
-      return store.AddTo(commit.get(), change.batch.keys, change.batch.rows, change.batch.erased,
-                         change.record, change.ages);
+      return store.AddTo(commit.get(), {change.batch.keys, change.batch.rows, change.batch.erased,
+                                        change.record, change.position, change.ages});
     };
     if (std::any_of(commits.begin(), commits.end(), add_to)) continue;
     if (std::unique_ptr<StoreCommit> commit = store.NewCommit(); commit != nullptr) {

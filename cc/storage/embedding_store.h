@@ -102,15 +102,10 @@ class EmbeddingStore {
   virtual void MarkAbsent(absl::Span<const Key> keys, const StampsRead& stamps) {}
 
   // Rows that become visible together with those of other tables. NewCommit: null for stores that
-  // cannot; AddTo: what Insert and Erase would write, false for a commit of another store. `record`
-  // says which commit of a stream the rows are from, and is what StreamRecord gives from then on;
-  // empty before the first. `ages`, of OpenRowAges, or null. Nothing is looked at after AddTo.
+  // cannot; AddTo: false for a commit of another store; nothing of `change` is looked at
+  // afterwards. StreamRecord: the record of the last change; empty before the first.
   virtual std::unique_ptr<StoreCommit> NewCommit() { return nullptr; }
-  virtual bool AddTo(StoreCommit* commit, absl::Span<const Key> keys, const RowsView& rows,
-                     absl::Span<const Key> erased, absl::string_view record,
-                     const AgesChange* ages) {
-    return false;
-  }
+  virtual bool AddTo(StoreCommit* commit, const StoreChange& change) { return false; }
   virtual absl::StatusOr<std::string> StreamRecord() const { return std::string(); }
   // For a table whose growth is bounded: how old each row is. Once, before the first commit. Then
   // each commit with rows brings the change of the ages; one that does not makes them worthless.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cc/storage/rocksdb_row_ages.h"
+#include "cc/storage/rocksdb_scanner.h"
 #include "cc/storage/rocksdb_view.h"
 
 namespace tf_hps {
@@ -18,42 +19,35 @@ RocksdbCommit::~RocksdbCommit() {
   database_->GiveBack(std::move(batch_));
 }
 
-void RocksdbCommit::Add(RocksdbTable* table, absl::Span<const Key> keys, const RowsView& rows,
-                        absl::Span<const Key> erased, absl::string_view record,
-                        const AgesChange* ages) {
+void RocksdbCommit::Add(RocksdbTable* table, const StoreChange& change) {
   // In the order of the memtable, which then finds each row's place from the last one's: 1.4 us a
   // row less. Of equal keys the last one counts, so those keep theirs.
   std::vector<std::pair<uint64_t, uint32_t>> order;
-  order.reserve(keys.size());
-  for (size_t i = 0; i < keys.size(); ++i) {
-    order.emplace_back(RocksdbKeyOrder(keys[i]), static_cast<uint32_t>(i));
+  order.reserve(change.keys.size());
+  for (size_t i = 0; i < change.keys.size(); ++i) {
+    order.emplace_back(RocksdbKeyOrder(change.keys[i]), static_cast<uint32_t>(i));
   }
   std::sort(order.begin(), order.end());
   for (const auto& [key_order, i] : order) {
     const uint64_t key = RocksdbKeyBytes(key_order);
     rocksdb_writebatch_put_cf(batch_.get(), table->rows.get(), reinterpret_cast<const char*>(&key),
-                              sizeof(key), reinterpret_cast<const char*>(rows.row(i)),
-                              rows.row_bytes());
+                              sizeof(key), reinterpret_cast<const char*>(change.rows.row(i)),
+                              change.rows.row_bytes());
   }
-  for (const Key erased_key : erased) {
-    const uint64_t key = RocksdbKeyBytes(RocksdbKeyOrder(erased_key));
-    rocksdb_writebatch_delete_cf(batch_.get(), table->rows.get(),
-                                 reinterpret_cast<const char*>(&key), sizeof(key));
-  }
-  database_->AddRecord(batch_.get(), table->record.StreamKey(), record);
-  const bool has_rows = !keys.empty() || !erased.empty();
-  if (ages != nullptr) {
-    AddAgesChange(*table, *ages, batch_.get());
-    database_->AddRecord(batch_.get(), table->record.GrowthKey(), ages->record);
-  } else if (has_rows) {
+  for (const Key key : change.erased) AddErase(*table, key, batch_.get());
+  database_->AddRecord(batch_.get(), table->record.StreamKey(), change.record);
+  if (change.ages != nullptr) {
+    AddAgesChange(*table, *change.ages, batch_.get());
+    database_->AddRecord(batch_.get(), table->record.GrowthKey(), change.ages->record);
+  } else if (change.has_rows()) {
     database_->ForgetAges(batch_.get(), *table);
   }
-  if (has_rows) tables_.push_back(table);
+  if (change.has_rows()) tables_.push_back({table, change.position});
 }
 
 absl::Status RocksdbCommit::Write() {
   const auto before = std::make_shared<const RocksdbSnapshot>(database_->db());
-  for (RocksdbTable* table : tables_) table->view.Hold(before);
+  for (const RocksdbDatabase::Changed& changed : tables_) changed.table->view.Hold(before);
   is_hidden_ = true;
   return database_->WriteTogether(tables_, batch_.get());
 }
@@ -61,7 +55,7 @@ absl::Status RocksdbCommit::Write() {
 void RocksdbCommit::Show() {
   if (!is_hidden_) return;
   is_hidden_ = false;
-  for (RocksdbTable* table : tables_) table->view.Release();
+  for (const RocksdbDatabase::Changed& changed : tables_) changed.table->view.Release();
 }
 
 }  // namespace tf_hps

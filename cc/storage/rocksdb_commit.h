@@ -24,8 +24,7 @@ class RocksdbCommit : public StoreCommit {
   ~RocksdbCommit() override;
 
   const RocksdbDatabase* database() const { return database_.get(); }
-  void Add(RocksdbTable* table, absl::Span<const Key> keys, const RowsView& rows,
-           absl::Span<const Key> erased, absl::string_view record, const AgesChange* ages);
+  void Add(RocksdbTable* table, const StoreChange& change);
 
   absl::Status Write() override;
   void Show() override;
@@ -33,7 +32,7 @@ class RocksdbCommit : public StoreCommit {
  private:
   const std::shared_ptr<RocksdbDatabase> database_;
   RocksdbBatchPtr batch_;
-  std::vector<RocksdbTable*> tables_;  // those with rows
+  std::vector<RocksdbDatabase::Changed> tables_;  // those with rows
   bool is_hidden_ = false;
 };
 

@@ -123,14 +123,15 @@ absl::StatusOr<RocksdbContents> ReadRocksdbContents(const std::string& path, roc
       }
       contents.tables.push_back(*std::move(record));
     } else if (absl::StartsWith(key, "tf_hps/modified/")) {
-      contents.modified.emplace(key);
+      contents.modified.emplace(key, value);
     }
   }
   RocksdbError error;
   rocksdb_iter_get_error(it.get(), error.out());
   if (error) return RocksdbStatus(RocksdbStoreName(path), error.text());
   for (RocksdbTableRecord& record : contents.tables) {
-    record.is_modified = contents.modified.count(record.ModifiedKey()) > 0;
+    const auto modified = contents.modified.find(record.ModifiedKey());
+    if (modified != contents.modified.end()) record.changed_by = modified->second;
   }
   return contents;
 }

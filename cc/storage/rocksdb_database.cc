@@ -60,7 +60,7 @@ RocksdbDatabase::~RocksdbDatabase() {
     rocksdb_flush_cf(db_.get(), options.get(), column_family, error.out());
   };
   for (const auto& [identity, table] : tables_) {
-    if (table->modified) flush(table->rows.get());
+    if (!table->changed_by().empty()) flush(table->rows.get());
     if (table->ages != nullptr) flush(table->ages.get());
   }
   flush(records_.get());
@@ -151,8 +151,7 @@ absl::Status RocksdbDatabase::FindTables(std::map<std::string, RocksdbColumnFami
     // Loaded between the look and the open: a read-only database learns of it when it is opened
     // anew.
     if (handle == handles.end()) continue;
-    auto table = std::make_unique<RocksdbTable>(record, handle->second.release(),
-                                                contents->modified.count(record.ModifiedKey()) > 0);
+    auto table = std::make_unique<RocksdbTable>(record, handle->second.release());
     handles.erase(handle);
     if (const auto ages = handles.find(record.AgesFamily()); ages != handles.end()) {
       table->ages = std::move(ages->second);
@@ -167,7 +166,7 @@ absl::Status RocksdbDatabase::FindTables(std::map<std::string, RocksdbColumnFami
 // A MANIFEST that lost its tail opens well, without the files added last.
 absl::Status RocksdbDatabase::CheckEnds(const RocksdbTable& table) const {
   const RocksdbTableRecord& record = table.record;
-  if (table.modified || !record.ends.has_value()) return absl::OkStatus();
+  if (!record.changed_by.empty() || !record.ends.has_value()) return absl::OkStatus();
   const RocksdbReadOptionsPtr options(rocksdb_readoptions_create());
   for (const Key key : {record.ends->first, record.ends->second}) {
     const uint64_t bytes = RocksdbKeyBytes(RocksdbKeyOrder(key));
@@ -218,7 +217,7 @@ std::vector<RocksdbTableRecord> RocksdbDatabase::Tables() const {
   std::vector<RocksdbTableRecord> records;
   for (const auto& [identity, table] : tables_) {
     records.push_back(table->record);
-    records.back().is_modified = table->modified.load();
+    records.back().changed_by = table->changed_by();
   }
   return records;
 }
@@ -232,7 +231,8 @@ absl::StatusOr<RocksdbTable*> RocksdbDatabase::FindTable(const std::string& name
   return tables_.at({record->name, record->generation}).get();
 }
 
-absl::StatusOr<RocksdbTable*> RocksdbDatabase::CreateTable(const TableSpec& spec) {
+absl::StatusOr<RocksdbTable*> RocksdbDatabase::CreateTable(const TableSpec& spec,
+                                                           std::optional<std::string> over) {
   MutexLock lock(&mutex_);
   std::unique_ptr<RocksdbTable>& table = tables_[{spec.name, spec.generation}];
   if (table != nullptr) return table.get();
@@ -243,6 +243,7 @@ absl::StatusOr<RocksdbTable*> RocksdbDatabase::CreateTable(const TableSpec& spec
   record.column_family = absl::StrCat(kRocksdbRowsPrefix, spec.name, "/", spec.generation);
   record.embedding_dim = spec.embedding_dim;
   record.row_format = spec.row_format;
+  record.over = std::move(over);
   for (const auto& [identity, other] : tables_) {
     if (other != nullptr) record.sequence = std::max(record.sequence, other->record.sequence);
   }
@@ -261,31 +262,34 @@ absl::StatusOr<RocksdbTable*> RocksdbDatabase::CreateTable(const TableSpec& spec
     rocksdb_drop_column_family(db_.get(), handle.get(), drop_error.out());
     return status;
   }
-  table = std::make_unique<RocksdbTable>(std::move(record), handle.release(), false);
+  table = std::make_unique<RocksdbTable>(std::move(record), handle.release());
   return table.get();
 }
 
 absl::Status RocksdbDatabase::Write(RocksdbTable* table, rocksdb_writebatch_t* batch) const {
-  if (!table->modified.load(std::memory_order_relaxed)) {
-    AddRecord(batch, table->record.ModifiedKey(), "1");
+  if (table->changed_by() != kRocksdbChangedAnyhow) {
+    AddRecord(batch, table->record.ModifiedKey(), kRocksdbChangedAnyhow);
   }
   ForgetAges(batch, *table);
   absl::Status status = WriteBatch(
       batch, absl::StrCat(RocksdbStoreName(path_), ", table \"", table->record.name, "\""));
-  if (status.ok()) table->modified.store(true, std::memory_order_relaxed);
+  if (status.ok()) table->SetChangedBy(kRocksdbChangedAnyhow);
   return status;
 }
 
-absl::Status RocksdbDatabase::WriteTogether(absl::Span<RocksdbTable* const> tables,
+absl::Status RocksdbDatabase::WriteTogether(absl::Span<const Changed> tables,
                                             rocksdb_writebatch_t* batch) const {
-  for (RocksdbTable* table : tables) {
-    if (!table->modified.load(std::memory_order_relaxed)) {
-      AddRecord(batch, table->record.ModifiedKey(), "1");
-    }
+  std::vector<std::string> changed_by;
+  for (const auto& [table, position] : tables) {
+    const bool is_of_stream =
+        !position.stream.empty() && table->changed_by() != kRocksdbChangedAnyhow;
+    changed_by.push_back(is_of_stream ? UpdatePositionText(position.stream, position.number)
+                                      : std::string(kRocksdbChangedAnyhow));
+    AddRecord(batch, table->record.ModifiedKey(), changed_by.back());
   }
   absl::Status status = WriteBatch(batch, RocksdbStoreName(path_));
   if (!status.ok()) return status;
-  for (RocksdbTable* table : tables) table->modified.store(true, std::memory_order_relaxed);
+  for (size_t i = 0; i < tables.size(); ++i) tables[i].table->SetChangedBy(changed_by[i]);
   return absl::OkStatus();
 }
 

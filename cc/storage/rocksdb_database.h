@@ -1,9 +1,9 @@
 #ifndef TF_HPS_CC_STORAGE_ROCKSDB_DATABASE_H_
 #define TF_HPS_CC_STORAGE_ROCKSDB_DATABASE_H_
 
-#include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +14,7 @@
 #include "absl/types/span.h"
 #include "cc/common/mutex.h"
 #include "cc/common/table_spec.h"
+#include "cc/common/update_position.h"
 #include "cc/storage/rocksdb_c.h"
 #include "cc/storage/rocksdb_contents.h"
 #include "cc/storage/rocksdb_options.h"
@@ -24,22 +25,33 @@ namespace tf_hps {
 
 // One generation of a table in an open database, shared by all who opened it.
 struct RocksdbTable {
-  RocksdbTable(RocksdbTableRecord table_record, rocksdb_column_family_handle_t* handle,
-               bool is_modified)
-      : record(std::move(table_record)), rows(handle), modified(is_modified) {}
+  RocksdbTable(RocksdbTableRecord table_record, rocksdb_column_family_handle_t* handle)
+      : record(std::move(table_record)), rows(handle), changed_by_(record.changed_by) {}
 
   const RocksdbTableRecord record;
   const RocksdbColumnFamilyPtr rows;
   // When each row was updated last (rocksdb_row_ages.h); null: nobody asked since it was opened,
   // and there were none. Set by OpenAges, before the table is followed.
   RocksdbColumnFamilyPtr ages;
-  // Whether the store has the record's ModifiedKey().
-  std::atomic<bool> modified;
   // Held by every write: a promotion checks stamps and what stands there in one step with its
   // write. Reads take no lock.
   Mutex write_mutex;
   // What reads see.
   RocksdbView view;
+
+  // record.changed_by as it is now, where the record's is of the time of the open.
+  std::string changed_by() const {
+    MutexLock lock(&mutex_);
+    return changed_by_;
+  }
+  void SetChangedBy(absl::string_view text) {
+    MutexLock lock(&mutex_);
+    changed_by_ = std::string(text);
+  }
+
+ private:
+  mutable Mutex mutex_;
+  std::string changed_by_ ABSL_GUARDED_BY(mutex_);
 };
 
 // An open RocksDB store: one database, a column family for each table and generation. Thread-safe.
@@ -63,17 +75,23 @@ class RocksdbDatabase {
   absl::StatusOr<RocksdbTable*> FindTable(const std::string& name,
                                           const std::string& generation) const;
   // An empty table of spec.generation, or the one that is there. Not on a read-only database.
-  absl::StatusOr<RocksdbTable*> CreateTable(const TableSpec& spec);
+  // `over`: see RocksdbTableRecord.
+  absl::StatusOr<RocksdbTable*> CreateTable(const TableSpec& spec,
+                                            std::optional<std::string> over = std::nullopt);
 
   // Writes the batch, and the mark that `table` is no longer as it was loaded with it, once.
   // The caller holds table->write_mutex.
   absl::Status Write(RocksdbTable* table, rocksdb_writebatch_t* batch) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(table->write_mutex);
 
-  // The same for several tables, of which the caller holds no lock: whoever else inserts into them
-  // waits outside (EmbeddingTable::Apply), and rows are promoted into no lowest tier.
-  absl::Status WriteTogether(absl::Span<RocksdbTable* const> tables,
-                             rocksdb_writebatch_t* batch) const;
+  // The same for several tables that a commit of a stream changed, of which the caller holds no
+  // lock: whoever else inserts into them waits outside (EmbeddingTable::Apply), and rows are
+  // promoted into no lowest tier.
+  struct Changed {
+    RocksdbTable* table = nullptr;
+    UpdatePosition position;
+  };
+  absl::Status WriteTogether(absl::Span<const Changed> tables, rocksdb_writebatch_t* batch) const;
   // Makes table->ages usable; whether they go with the rows as they are. Otherwise they are empty.
   // Who writes rows without their ages takes the record of these away (ForgetAges).
   absl::StatusOr<bool> OpenAges(RocksdbTable* table) const;

@@ -190,22 +190,32 @@ absl::StatusOr<std::unique_ptr<RowAges>> OpenRocksdbRowAges(OpenRocksdbTable tab
   return ages;
 }
 
+// In the order of the memtable, which then finds each place from the last one's.
 void AddAgesChange(const RocksdbTable& table, const AgesChange& change,
                    rocksdb_writebatch_t* batch) {
-  for (const AgesChange::Move& move : change.moves) {
+  std::vector<AgesChange::Move> moves = change.moves;
+  std::sort(moves.begin(), moves.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
+  for (const AgesChange::Move& move : moves) {
     const AgeKey row = AgeKey::OfRow(move.key);
-    if (move.from != RowAge::kNone) {
-      const AgeKey age = AgeKey::OfAge(move.from, move.key);
-      rocksdb_writebatch_delete_cf(batch, table.ages.get(), age.data(), age.size());
-    }
     if (move.to != RowAge::kNone) {
       const uint64_t time = RocksdbKeyBytes(static_cast<uint64_t>(move.to));
       rocksdb_writebatch_put_cf(batch, table.ages.get(), row.data(), row.size(),
                                 reinterpret_cast<const char*>(&time), sizeof(time));
-      PutAge(batch, table, AgeKey::OfAge(move.to, move.key));
     } else if (move.from != RowAge::kLoaded) {
       rocksdb_writebatch_delete_cf(batch, table.ages.get(), row.data(), row.size());
     }
+  }
+  std::vector<RowAge> gone;
+  for (const AgesChange::Move& move : moves) {
+    if (move.from != RowAge::kNone) gone.push_back({move.from, move.key});
+  }
+  std::sort(gone.begin(), gone.end());
+  for (const RowAge& age : gone) {
+    const AgeKey key = AgeKey::OfAge(age.time_us, age.key);
+    rocksdb_writebatch_delete_cf(batch, table.ages.get(), key.data(), key.size());
+  }
+  for (const AgesChange::Move& move : moves) {
+    if (move.to != RowAge::kNone) PutAge(batch, table, AgeKey::OfAge(move.to, move.key));
   }
 }
 

@@ -1,3 +1,5 @@
+#include "cc/storage/rocksdb_store.h"
+
 #include <algorithm>
 #include <array>
 #include <memory>
@@ -7,15 +9,11 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "cc/storage/rocksdb_commit.h"
-#include "cc/storage/rocksdb_databases.h"
 #include "cc/storage/rocksdb_row_ages.h"
-#include "cc/storage/rocksdb_scanner.h"
 #include "cc/storage/rocksdb_status.h"
 #include "cc/storage/rocksdb_view.h"
-#include "cc/storage/store_backend.h"
 
 namespace tf_hps {
 namespace {
@@ -107,42 +105,16 @@ class RocksdbStore : public EmbeddingStore {
                 [](const Wanted& a, const Wanted& b) { return a.order < b.order; });
     }
 
-    RocksdbView::Moment moment = table_.table->view.Get();
-    RocksdbReadOptionsPtr at_moment = ReadOptionsAt(moment);
-    Gets gets;
     std::vector<uint32_t> left;
     absl::Status status;
-    size_t next = 0;
-    while (status.ok() && next < wanted.size()) {
-      gets.Clear();
-      size_t end = next;
-      while (end < wanted.size()) {
-        if (end == next || wanted[end].order != wanted[end - 1].order) {
-          if (gets.full()) break;
-          gets.Add(wanted[end].order);
-        }
-        ++end;
-      }
-      gets.Run(table_, at_moment == nullptr ? read_options_.get() : at_moment.get());
-      if (table_.table->view.HasMoved(moment)) {  // what was found may not be for the eye yet
-        moment = table_.table->view.Get();
-        at_moment = ReadOptionsAt(moment);
-        continue;
-      }
-      for (size_t get = 0; next < end; ++get) {
-        const uint64_t order = wanted[next].order;
-        const uint8_t* const row = RowOf(gets, get, keys[wanted[next].position], &status);
-        for (; next < end && wanted[next].order == order; ++next) {
-          if (row == nullptr) {
-            left.push_back(wanted[next].position);
-          } else {
-            sink.Put(wanted[next].position, row);
-          }
-        }
-      }
+    for (const OpenRocksdbTable* layer = &table_; layer != nullptr; layer = layer->base.get()) {
+      std::vector<Wanted> below;
+      status = FindIn(*layer, keys, wanted, sink, &left, &below);
+      wanted = std::move(below);
+      if (!status.ok()) break;
     }
-    for (; next < wanted.size(); ++next) left.push_back(wanted[next].position);
-    if (!sorted) std::sort(left.begin(), left.end());
+    for (const Wanted& one : wanted) left.push_back(one.position);
+    if (!sorted || table_.base != nullptr) std::sort(left.begin(), left.end());
     pending->Assign(std::move(left));
     return status;
   }
@@ -170,11 +142,7 @@ class RocksdbStore : public EmbeddingStore {
     if (read_only_) return ReadOnlyError("erase");
     if (keys.empty()) return absl::OkStatus();
     const RocksdbBatchPtr batch(rocksdb_writebatch_create());
-    for (const Key key : keys) {
-      const uint64_t bytes = RocksdbKeyBytes(RocksdbKeyOrder(key));
-      rocksdb_writebatch_delete_cf(batch.get(), table_.rows(),
-                                   reinterpret_cast<const char*>(&bytes), sizeof(bytes));
-    }
+    for (const Key key : keys) AddErase(*table_.table, key, batch.get());
     MutexLock lock(&table_.table->write_mutex);
     return table_.database->Write(table_.table, batch.get());
   }
@@ -182,16 +150,19 @@ class RocksdbStore : public EmbeddingStore {
   std::unique_ptr<StoreCommit> NewCommit() override {
     return std::make_unique<RocksdbCommit>(table_.database);
   }
-  bool AddTo(StoreCommit* commit, absl::Span<const Key> keys, const RowsView& rows,
-             absl::Span<const Key> erased, absl::string_view record,
-             const AgesChange* ages) override {
+  bool AddTo(StoreCommit* commit, const StoreChange& change) override {
     auto* const ours = dynamic_cast<RocksdbCommit*>(commit);
     if (ours == nullptr || ours->database() != table_.database.get()) return false;
-    ours->Add(table_.table, keys, rows, erased, record, ages);
+    ours->Add(table_.table, change);
     return true;
   }
   absl::StatusOr<std::string> StreamRecord() const override {
-    return table_.database->GetRecord(table_.table->record.StreamKey());
+    absl::StatusOr<std::string> record;
+    for (const OpenRocksdbTable* layer = &table_; layer != nullptr; layer = layer->base.get()) {
+      record = layer->database->GetRecord(layer->table->record.StreamKey());
+      if (!record.ok() || !record->empty()) break;
+    }
+    return record;
   }
   absl::StatusOr<std::unique_ptr<RowAges>> OpenRowAges() override {
     if (read_only_) return ReadOnlyError("age");
@@ -207,9 +178,15 @@ class RocksdbStore : public EmbeddingStore {
 
   StoreStats Stats() const override {
     StoreStats stats;
-    stats.rows_exact = !table_.table->modified.load(std::memory_order_relaxed);
-    stats.rows = stats.rows_exact ? table_.table->record.rows : Property("estimate-num-keys");
-    stats.bytes = Property("live-sst-files-size") + Property("cur-size-all-mem-tables");
+    // Estimates count a row that an overlay replaces twice, and one that it erases.
+    stats.rows_exact = true;
+    for (const OpenRocksdbTable* layer = &table_; layer != nullptr; layer = layer->base.get()) {
+      const bool exact = layer->table->changed_by().empty();
+      stats.rows_exact = stats.rows_exact && exact;
+      stats.rows += exact ? layer->table->record.rows : Property(*layer, "estimate-num-keys");
+      stats.bytes +=
+          Property(*layer, "live-sst-files-size") + Property(*layer, "cur-size-all-mem-tables");
+    }
     return stats;
   }
   absl::string_view kind() const override { return "rocksdb"; }
@@ -222,20 +199,68 @@ class RocksdbStore : public EmbeddingStore {
     return options;
   }
 
-  // The row under gets[i], which is `key`'s. Null where there is none, or none that can be used:
-  // the first such sets *status.
-  const uint8_t* RowOf(const Gets& gets, size_t i, Key key, absl::Status* status) const {
+  // Ascending keys of one table of the store. `left`: positions of those that have no row;
+  // `below`: those of which this table says nothing. After an error all that were not found are in
+  // one of them.
+  absl::Status FindIn(const OpenRocksdbTable& table, absl::Span<const Key> keys,
+                      absl::Span<const Wanted> wanted, const RowSink& sink,
+                      std::vector<uint32_t>* left, std::vector<Wanted>* below) const {
+    RocksdbView::Moment moment = table.table->view.Get();
+    RocksdbReadOptionsPtr at_moment = ReadOptionsAt(moment);
+    Gets gets;
+    absl::Status status;
+    size_t next = 0;
+    while (status.ok() && next < wanted.size()) {
+      gets.Clear();
+      size_t end = next;
+      while (end < wanted.size()) {
+        if (end == next || wanted[end].order != wanted[end - 1].order) {
+          if (gets.full()) break;
+          gets.Add(wanted[end].order);
+        }
+        ++end;
+      }
+      gets.Run(table, at_moment == nullptr ? read_options_.get() : at_moment.get());
+      if (table.table->view.HasMoved(moment)) {  // what was found may not be for the eye yet
+        moment = table.table->view.Get();
+        at_moment = ReadOptionsAt(moment);
+        continue;
+      }
+      for (size_t get = 0; next < end; ++get) {
+        const uint64_t order = wanted[next].order;
+        const Found found = RowOf(table, gets, get, keys[wanted[next].position], &status);
+        for (; next < end && wanted[next].order == order; ++next) {
+          if (found.row != nullptr) {
+            sink.Put(wanted[next].position, found.row);
+          } else if (found.is_erased) {
+            left->push_back(wanted[next].position);
+          } else {
+            below->push_back(wanted[next]);
+          }
+        }
+      }
+    }
+    below->insert(below->end(), wanted.begin() + next, wanted.end());
+    return status;
+  }
+
+  struct Found {
+    const uint8_t* row = nullptr;
+    bool is_erased = false;
+  };
+  // What is under gets[i], which is `key`'s. A row that cannot be used sets *status, the first one.
+  static Found RowOf(const OpenRocksdbTable& table, const Gets& gets, size_t i, Key key,
+                     absl::Status* status) {
     if (gets.error(i) != nullptr) {
-      if (status->ok()) *status = RocksdbStatus(table_.Name(), gets.error(i));
-      return nullptr;
+      if (status->ok()) *status = RocksdbStatus(table.Name(), gets.error(i));
+      return {};
     }
     size_t bytes = 0;
     const uint8_t* const row = gets.value(i, &bytes);
-    if (row != nullptr && bytes != table_.row_bytes()) {
-      if (status->ok()) *status = table_.WrongLength(key, bytes);
-      return nullptr;
-    }
-    return row;
+    if (row == nullptr || table.IsErased(bytes)) return {nullptr, row != nullptr};
+    if (bytes == table.row_bytes()) return {row};
+    if (status->ok()) *status = table.WrongLength(key, bytes);
+    return {};
   }
 
   // Inserts [begin, end) of the batch.
@@ -282,10 +307,10 @@ class RocksdbStore : public EmbeddingStore {
                                                       " rows. Open it with `read_only` false."));
   }
 
-  int64_t Property(absl::string_view name) const {
+  static int64_t Property(const OpenRocksdbTable& table, absl::string_view name) {
     uint64_t value = 0;
     const std::string property = absl::StrCat("rocksdb.", name);
-    rocksdb_property_int_cf(table_.db(), table_.rows(), property.c_str(), &value);
+    rocksdb_property_int_cf(table.db(), table.rows(), property.c_str(), &value);
     return static_cast<int64_t>(value);
   }
 
@@ -294,85 +319,10 @@ class RocksdbStore : public EmbeddingStore {
   const RocksdbReadOptionsPtr read_options_;
 };
 
-absl::StatusOr<RocksdbOptions> ParseOptions(const nlohmann::json& options, std::string* path) {
-  if (const auto it = options.find("path"); it != options.end() && it->is_string()) {
-    *path = it->get<std::string>();
-  }
-  if (path->empty()) {
-    return absl::InvalidArgumentError("`rocksdb.path` is needed: the directory of the store.");
-  }
-  RocksdbOptions result;
-  result.read_only = options.value("read_only", result.read_only);
-  result.block_cache_bytes = options.value("block_cache_bytes", result.block_cache_bytes);
-  return result;
-}
-
-// The table of spec.generation; a live one is made where the store may be written.
-absl::StatusOr<OpenRocksdbTable> FindOrCreate(const TableSpec& spec, const std::string& path,
-                                              const RocksdbOptions& options) {
-  absl::StatusOr<std::shared_ptr<RocksdbDatabase>> database = OpenRocksdb(path, options);
-  if (!database.ok()) return database.status();
-  absl::StatusOr<RocksdbTable*> table = (*database)->FindTable(spec.name, spec.generation);
-  if (absl::IsNotFound(table.status()) && (*database)->read_only()) {
-    // Loaded since it was opened?
-    database = ReopenRocksdb(*database, options);
-    if (!database.ok()) return database.status();
-    table = (*database)->FindTable(spec.name, spec.generation);
-  } else if (absl::IsNotFound(table.status()) && !options.read_only &&
-             absl::StartsWith(spec.generation, "live-")) {
-    table = (*database)->CreateTable(spec);
-  }
-  if (!table.ok()) return table.status();
-  return OpenRocksdbTable{*std::move(database), *table};
-}
-
-absl::StatusOr<std::unique_ptr<EmbeddingStore>> OpenRocksdbStore(const TableSpec& spec,
-                                                                 const nlohmann::json& options) {
-  std::string path;
-  const absl::StatusOr<RocksdbOptions> parsed = ParseOptions(options, &path);
-  if (!parsed.ok()) return parsed.status();
-  absl::StatusOr<OpenRocksdbTable> table = FindOrCreate(spec, path, *parsed);
-  if (!table.ok()) return table.status();
-  const RocksdbTableRecord& record = table->table->record;
-  if (record.embedding_dim != spec.embedding_dim || record.row_format != spec.row_format) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(table->Name(), " has embedding_dim ", record.embedding_dim, " and row_format ",
-                     RowFormatName(record.row_format), ". Asked for: embedding_dim ",
-                     spec.embedding_dim, " and row_format ", RowFormatName(spec.row_format)));
-  }
-  return std::make_unique<RocksdbStore>(*std::move(table), parsed->read_only);
-}
-
-absl::StatusOr<TableSpec> Describe(const std::string& name, const std::string& generation,
-                                   const nlohmann::json& options) {
-  std::string path;
-  const absl::StatusOr<RocksdbOptions> parsed = ParseOptions(options, &path);
-  if (!parsed.ok()) return parsed.status();
-  const absl::StatusOr<std::vector<RocksdbTableRecord>> tables = ReadRocksdbTables(path);
-  if (!tables.ok()) return tables.status();
-  const absl::StatusOr<RocksdbTableRecord> record =
-      SelectRocksdbTable(path, *tables, name, generation);
-  if (!record.ok()) return record.status();
-  TableSpec spec;
-  spec.name = record->name;
-  spec.generation = record->generation;
-  spec.embedding_dim = record->embedding_dim;
-  spec.row_format = record->row_format;
-  spec.rows = record->rows;
-  spec.is_updated = record->is_modified;
-  return spec;
-}
-
-const bool rocksdb_is_registered = RegisterStoreBackend(
-    {"rocksdb",
-     StoreRank::kPersistent,
-     {{"path", FieldType::kPath, nullptr, "directory of the store"},
-      {"read_only", FieldType::kBool, false,
-       "take no lock and write nothing: any number of processes may"},
-      {"block_cache_bytes", FieldType::kInt, RocksdbOptions().block_cache_bytes,
-       "memory for blocks read, in bytes, for all tables of the store; 0: none"}},
-     &OpenRocksdbStore,
-     &Describe});
-
 }  // namespace
+
+std::unique_ptr<EmbeddingStore> NewRocksdbStore(OpenRocksdbTable table, bool read_only) {
+  return std::make_unique<RocksdbStore>(std::move(table), read_only);
+}
+
 }  // namespace tf_hps

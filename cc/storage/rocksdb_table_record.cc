@@ -49,13 +49,14 @@ std::string RocksdbTableRecord::AgesFamily() const {
 }
 
 std::string RocksdbTableRecord::ToJson() const {
-  return nlohmann::json{{"column_family", column_family},
-                        {"embedding_dim", embedding_dim},
-                        {"row_format", std::string(RowFormatName(row_format))},
-                        {"rows", rows},
-                        {"sequence", sequence},
-                        {"created", NowInUtc()}}
-      .dump();
+  nlohmann::json json = {{"column_family", column_family},
+                         {"embedding_dim", embedding_dim},
+                         {"row_format", std::string(RowFormatName(row_format))},
+                         {"rows", rows},
+                         {"sequence", sequence},
+                         {"created", NowInUtc()}};
+  if (over.has_value()) json["over"] = *over;
+  return json.dump();
 }
 
 absl::StatusOr<RocksdbTableRecord> ParseRocksdbTableRecord(absl::string_view key,
@@ -94,6 +95,10 @@ absl::StatusOr<RocksdbTableRecord> ParseRocksdbTableRecord(absl::string_view key
       return wrong("\"min_key\" or \"max_key\" is no integer");
     }
     record.ends = {min_key->get<Key>(), max_key->get<Key>()};
+  }
+  if (const auto over = json.find("over"); over != json.end()) {
+    if (!over->is_string()) return wrong("\"over\" is no text");
+    record.over = over->get<std::string>();
   }
   if (record.embedding_dim == 0) return wrong("embedding_dim 0");
   const absl::StatusOr<RowFormat> format = ParseRowFormat(json["row_format"].get<std::string>());

@@ -20,6 +20,9 @@ inline constexpr absl::string_view kRocksdbFormatVersionKey = "tf_hps/format_ver
 inline constexpr absl::string_view kRocksdbTablePrefix = "tf_hps/table/";
 inline constexpr absl::string_view kRocksdbRowsPrefix = "rows/";
 inline constexpr absl::string_view kRocksdbAgesPrefix = "ages/";
+// Under ModifiedKey(): rows were written or erased by something else than the commits of one
+// stream.
+inline constexpr absl::string_view kRocksdbChangedAnyhow = "1";
 
 // What a store says about one generation of a table.
 struct RocksdbTableRecord {
@@ -32,7 +35,11 @@ struct RocksdbTableRecord {
   // Of a load with rows: its first and last key.
   std::optional<std::pair<Key, Key>> ends;
   int64_t sequence = 0;
-  bool is_modified = false;  // since it was loaded; not part of the JSON
+  // What stands under ModifiedKey(); empty: nothing, the rows are as they were loaded.
+  std::string changed_by;
+  // Over a table of another store, whose `changed_by` it was: has the rows that changed since, and
+  // empty values for keys that were erased.
+  std::optional<std::string> over;
 
   size_t row_bytes() const { return RowBytes(row_format, embedding_dim); }
   std::string TableKey() const;

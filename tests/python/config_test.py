@@ -16,7 +16,7 @@ TOP = pathlib.Path(__file__).parents[2]
 WHOLE = Config(
     deployment="ratings/eu",
     memory=MemoryConfig(capacity_rows=10, capacity_bytes=8e9, eviction="lfu", preload=False),
-    rocksdb=RocksdbConfig("../hps", read_only=True, block_cache_bytes=0),
+    rocksdb=RocksdbConfig("../hps", read_only=True, block_cache_bytes=0, state_dir="state"),
     tables={
         "movie_id": TableConfig(
             generation="live-5f0c",
@@ -47,7 +47,12 @@ def test_every_field_is_written_and_none_is_not():
             "eviction": "lfu",
             "preload": False,
         },
-        "rocksdb": {"path": "../hps", "read_only": True, "block_cache_bytes": 0},
+        "rocksdb": {
+            "path": "../hps",
+            "read_only": True,
+            "block_cache_bytes": 0,
+            "state_dir": "state",
+        },
         "tables": {
             "movie_id": {
                 "generation": "live-5f0c",

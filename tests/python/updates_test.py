@@ -12,7 +12,7 @@ from tables import memory_config, rocksdb_config
 
 import tf_hps
 from tf_hps import cli
-from tf_hps.store import StoreWriter, database
+from tf_hps.store import StoreWriter, database, from_arrays
 from tf_hps.store.copy import copy_store
 
 DIM = 4
@@ -63,14 +63,52 @@ def test_a_table_without_a_stream_has_nothing_to_wait_for():
         tf_hps.Table("movie_id", memory_config()).wait_until("x")
 
 
-def test_a_store_that_is_read_only_follows_nothing(tmp_path, stream):
+def test_a_store_that_is_read_only_needs_a_state_dir_for_updates(tmp_path, stream):
     config = rocksdb_config(tmp_path / "store")
     tf_hps.Table("movie_id", config).insert([1], rows(1, 1.0))
     config = dataclasses.replace(
         config, rocksdb=tf_hps.RocksdbConfig(str(tmp_path / "store"), read_only=True)
     )
-    with pytest.raises(tf_hps.errors.FailedPreconditionError, match="read_only"):
+    with pytest.raises(tf_hps.errors.FailedPreconditionError, match=r"`rocksdb\.state_dir`"):
         tf_hps.Table("movie_id", following(config, stream))
+
+
+def test_servers_of_one_store_have_their_own_updates(tmp_path, stream):
+    with StoreWriter(str(tmp_path / "store")) as writer:
+        writer.write_table("movie_id", from_arrays(rows(10, 1.0)))
+
+    def server(number, stream):
+        state_dir = str(tmp_path / f"server-{number}")
+        return tf_hps.Config(
+            deployment=f"server-{number}",  # in one process; else they have one name
+            memory=tf_hps.MemoryConfig(preload=True),
+            rocksdb=tf_hps.RocksdbConfig(
+                str(tmp_path / "store"), read_only=True, state_dir=state_dir
+            ),
+            updates=tf_hps.UpdatesConfig(url=stream),
+            tables={"movie_id": tf_hps.TableConfig()},
+        )
+
+    nothing = tmp_path / "another"
+    nothing.mkdir()
+    first = tf_hps.Table("movie_id", server(1, stream))
+    with publisher(stream, first) as trainer:
+        trainer.publish("movie_id", [1, 20], rows(2, 7.0))
+        trainer.erase("movie_id", [2])
+        position = trainer.commit()
+    first.wait_until(position)
+    second = tf_hps.Table("movie_id", server(2, str(nothing)))
+    keys = [0, 1, 2, 20]
+    assert tf_hps.embedding_lookup(first, keys).numpy()[:, 0].tolist() == [1, 7, 0, 7]
+    assert tf_hps.embedding_lookup(second, keys).numpy()[:, 0].tolist() == [1, 1, 1, 0]
+
+    # Its commits are gone from the stream, and it has them.
+    del first
+    again = tf_hps.Table("movie_id", server(1, str(nothing)))
+    assert again.stats()["updates"]["position"] == position
+    assert tf_hps.embedding_lookup(again, keys).numpy()[:, 0].tolist() == [1, 7, 0, 7]
+    with pytest.raises(tf_hps.store.StoreError, match="lies over a store"):
+        list(tf_hps.store.StoreReader(tmp_path / "server-1/overlay").source("movie_id"))
 
 
 def test_one_process_follows_one_stream_of_a_deployment(tmp_path, stream):

@@ -40,6 +40,8 @@ class TableRecord:
     # None: no rows, or a table that was filled by inserts.
     min_key: int | None = None
     max_key: int | None = None
+    # Not None: lies over a table of another store, and has only what changed since.
+    over: str | None = None
 
     @property
     def row_bytes(self) -> int:

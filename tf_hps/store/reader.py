@@ -118,6 +118,11 @@ class StoreReader:
         self.close()
 
     def _family(self, record: TableRecord) -> Any:
+        if record.over is not None:
+            raise StoreError(
+                f"{self.path}: table {record.name!r} lies over a store that a server reads only "
+                "(`rocksdb.state_dir`) and has not all of its rows. Ask that server, or its store."
+            )
         with database.translating(self.path):
             return self._database.get_column_family(record.column_family)
 

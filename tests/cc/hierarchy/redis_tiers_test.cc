@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -208,17 +209,24 @@ TEST_F(RedisTiersTest, LookupsAndUpdatesOutliveASlotThatMovesAndANodeThatIsLost)
 
 // A server that follows a stream: what it does with one commit after the other.
 struct Follower {
-  Follower(const std::string& folder, const json& redis_options, uint64_t applied) {
+  Follower(const std::string& folder, const json& redis_options) {
+    const StoreBackend& backend = *FindBackend("rocksdb");
+    const json options = OptionsOf("rocksdb", {{"path", folder}});
     TableSpec spec = Spec();
-    store = *FindBackend("rocksdb")->open(spec, OptionsOf("rocksdb", {{"path", folder}}));
-    spec.is_updated = applied > 0;
-    if (applied > 0) spec.applied = {"s", applied};
+    if (const auto there = backend.describe(spec.name, spec.generation, options); there.ok()) {
+      spec.is_updated = there->is_updated;
+      spec.applied = there->applied;
+    }
+    store = *backend.open(spec, options);
     redis = OpenRedis(redis_options, spec);
   }
   void Below(uint64_t number, Key key, const Row& row) {
     const UpdatePosition position{"s", number};
     EXPECT_TRUE(redis->BeginUpdate({key}, {}, &position).ok());
-    EXPECT_TRUE(store->Insert({key}, ViewOf({row}), {}).ok());
+    const std::unique_ptr<StoreCommit> commit = store->NewCommit();
+    const std::vector<Row> rows = {row};
+    EXPECT_TRUE(store->AddTo(commit.get(), {{key}, ViewOf(rows), {}, "place", position}));
+    EXPECT_TRUE(commit->Write().ok());
   }
   void Above(uint64_t number, Key key, const Row& row) {
     const UpdatePosition position{"s", number};
@@ -231,7 +239,7 @@ struct Follower {
 // The child of the next test: this program again, in a process that may be killed.
 TEST(DISABLED_KilledFollower, Child) {
   const json redis_options = json::parse(getenv("TF_HPS_TEST_REDIS"));
-  Follower follower(getenv("TF_HPS_TEST_STORE"), redis_options, /*applied=*/0);
+  Follower follower(getenv("TF_HPS_TEST_STORE"), redis_options);
   follower.Below(1, 1, RowOf(1));
   follower.Above(1, 1, RowOf(1));
   follower.Below(2, 1, RowOf(10));
@@ -255,11 +263,16 @@ TEST(KilledFollowerTest, BetweenRocksdbAndRedisLeavesNoOldRow) {
   waitpid(child, &status, 0);
   ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
 
-  // Another server has the first commit, and with it what Redis has.
-  Follower other(dir / "other", options, /*applied=*/1);
+  // Another server has the first commit, and with it what Redis has, also after a restart.
+  std::optional<Follower> started(std::in_place, dir / "other", options);
+  EXPECT_THAT(FindAll(*started->redis, {1}), IsEmpty()) << "it has not come that far";
+  started->Below(1, 1, RowOf(1));
+  started->Above(1, 1, RowOf(1));
+  started.reset();
+  Follower other(dir / "other", options);
   EXPECT_THAT(FindAll(*other.redis, {1}), ElementsAre(Pair(1, RowOf(1))));
-  // The killed one has the second in RocksDB, and its position.
-  Follower again(dir / "store", options, /*applied=*/2);
+  // The killed one has the second in RocksDB, and knows it.
+  Follower again(dir / "store", options);
   EXPECT_THAT(FindAll(*again.store, {1}), ElementsAre(Pair(1, RowOf(10))));
   EXPECT_THAT(FindAll(*again.redis, {1}), IsEmpty());
   ASSERT_TRUE(Insert(*again.redis, {1}, {RowOf(10)}, {OnExisting::kKeep}).ok());
@@ -268,6 +281,20 @@ TEST(KilledFollowerTest, BetweenRocksdbAndRedisLeavesNoOldRow) {
   other.Below(2, 1, RowOf(10));
   other.Above(2, 1, RowOf(10));
   EXPECT_THAT(FindAll(*other.redis, {1}), ElementsAre(Pair(1, RowOf(10))));
+}
+
+TEST(RestartedFollowerTest, RowsThatWereAlsoChangedOtherwiseAreSharedWithNobody) {
+  RedisServer redis;
+  TempDir dir;
+  Follower first(dir / "first", redis.Options());
+  first.Below(1, 1, RowOf(1));
+  first.Above(1, 1, RowOf(1));
+  std::optional<Follower> second(std::in_place, dir / "second", redis.Options());
+  ASSERT_TRUE(Insert(*second->store, {1}, {RowOf(7)}).ok());
+  second->Below(1, 2, RowOf(2));
+  second.reset();
+  Follower again(dir / "second", redis.Options());
+  EXPECT_THAT(FindAll(*again.redis, {1}), IsEmpty()) << "its row is another one";
 }
 
 }  // namespace

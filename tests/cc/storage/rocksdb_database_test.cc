@@ -207,8 +207,8 @@ TEST_F(RocksdbDatabaseTest, ACommitOfTwoTablesIsSeenFromShowOn) {
   EXPECT_EQ(*a->StreamRecord(), "");
   auto commit = a->NewCommit();
   const std::vector<Row> rows = {RowOf(10), RowOf(30)};
-  ASSERT_TRUE(a->AddTo(commit.get(), {1, 3}, ViewOf(rows), {2}, "place 1", nullptr));
-  ASSERT_TRUE(b->AddTo(commit.get(), {1, 3}, ViewOf(rows), {}, "place 1", nullptr));
+  ASSERT_TRUE(a->AddTo(commit.get(), {{1, 3}, ViewOf(rows), {2}, "place 1"}));
+  ASSERT_TRUE(b->AddTo(commit.get(), {{1, 3}, ViewOf(rows), {}, "place 1"}));
   ASSERT_TRUE(commit->Write().ok());
   EXPECT_THAT(FindAll(*a, {1, 2, 3}), ElementsAre(Pair(1, RowOf(1)), Pair(2, RowOf(2))));
   EXPECT_THAT(ScanAll(*a), ElementsAre(Pair(1, RowOf(1)), Pair(2, RowOf(2))));
@@ -228,7 +228,7 @@ TEST_F(RocksdbDatabaseTest, ACommitThatIsLetGoOfShowsWhatWasWritten) {
   {
     auto commit = a->NewCommit();
     const std::vector<Row> rows = {RowOf(10)};
-    ASSERT_TRUE(a->AddTo(commit.get(), {1}, ViewOf(rows), {}, "place 1", nullptr));
+    ASSERT_TRUE(a->AddTo(commit.get(), {{1}, ViewOf(rows), {}, "place 1"}));
     ASSERT_TRUE(commit->Write().ok());
   }
   EXPECT_THAT(ScanAll(*a), ElementsAre(Pair(1, RowOf(10))));
@@ -243,7 +243,7 @@ TEST_F(RocksdbDatabaseTest, ACommitIsOfOneDatabase) {
   const auto database = OpenRocksdb(elsewhere.path() + "/store", options);
   ASSERT_TRUE(database.ok()) << database.status();
   RocksdbCommit other(*database);
-  EXPECT_FALSE(a->AddTo(&other, {}, ViewOf({}), {}, "place 1", nullptr));
+  EXPECT_FALSE(a->AddTo(&other, {{}, ViewOf({}), {}, "place 1"}));
 }
 
 TEST_F(RocksdbDatabaseTest, ManyThreadsOpenAndCloseOnePath) {

@@ -1,7 +1,9 @@
 #ifndef TF_HPS_TESTS_CC_STORAGE_STORE_KINDS_H_
 #define TF_HPS_TESTS_CC_STORAGE_STORE_KINDS_H_
 
+#include <filesystem>
 #include <memory>
+#include <numeric>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -19,7 +21,46 @@ struct StoreKind {
   nlohmann::json (*options)(const std::string& dir);
   bool keeps_rows;       // when it is closed
   bool is_kept = false;  // whether the rows are said to be in a tier below too
+  // Rows under an overlay that it hides: an estimated count has them, and what hides them.
+  int64_t erased_below = 0;
 };
+
+inline const StoreBackend* FindBackend(const std::string& kind) {
+  for (const StoreBackend& backend : StoreBackends()) {
+    if (backend.kind == kind) return &backend;
+  }
+  return nullptr;
+}
+
+// What the tests of a store open.
+inline TableSpec SpecOfTests(bool is_kept) {
+  TableSpec spec;
+  spec.deployment = "test";
+  spec.name = "movie_id";
+  spec.generation = "live-0";
+  spec.embedding_dim = 4;
+  spec.is_kept = is_kept;
+  return spec;
+}
+
+constexpr int64_t kErasedBelow = 1000;
+
+// Over rows of keys 0 to 999, all of them erased: an empty store that has something under it.
+inline nlohmann::json OverlayOptions(const std::string& dir) {
+  const StoreBackend& backend = *FindBackend("rocksdb");
+  const std::string base = dir + "/base";
+  const nlohmann::json options = {
+      {"path", base}, {"read_only", true}, {"state_dir", dir + "/state"}};
+  if (std::filesystem::exists(base)) return options;
+  std::vector<Key> keys(kErasedBelow);
+  std::iota(keys.begin(), keys.end(), 0);
+  const std::vector<float> rows(keys.size() * 4, -1);
+  (*backend.open(SpecOfTests(true), {{"path", base}}))
+      ->Insert(keys, RowsView(reinterpret_cast<const uint8_t*>(rows.data()), 16), {})
+      .IgnoreError();
+  (*backend.open(SpecOfTests(true), options))->Erase(keys).IgnoreError();
+  return options;
+}
 
 inline std::vector<StoreKind> StoreKinds() {
   return {
@@ -39,14 +80,8 @@ inline std::vector<StoreKind> StoreKinds() {
          return nlohmann::json{{"path", dir + "/store"}, {"block_cache_bytes", 0}};
        },
        true},
+      {"rocksdb_overlay", "rocksdb", &OverlayOptions, true, false, kErasedBelow},
   };
-}
-
-inline const StoreBackend* FindBackend(const std::string& kind) {
-  for (const StoreBackend& backend : StoreBackends()) {
-    if (backend.kind == kind) return &backend;
-  }
-  return nullptr;
 }
 
 // The rows whose backend is in this program.
@@ -65,13 +100,7 @@ inline absl::StatusOr<std::unique_ptr<EmbeddingStore>> OpenStore(const StoreKind
   nlohmann::json options = nlohmann::json::object();
   for (const ConfigField& field : backend.fields) options[field.name] = field.default_value;
   options.update(kind.options(dir));
-  TableSpec spec;
-  spec.deployment = "test";
-  spec.name = "movie_id";
-  spec.generation = "live-0";
-  spec.embedding_dim = 4;
-  spec.is_kept = kind.is_kept;
-  return backend.open(spec, options);
+  return backend.open(SpecOfTests(kind.is_kept), options);
 }
 
 inline void PrintTo(const StoreKind& kind, std::ostream* out) { *out << kind.name; }
