@@ -4,14 +4,12 @@
 //
 //   hit_rate [rows, default 1000000]
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
-#include <numeric>
-#include <random>
 #include <vector>
 
+#include "benchmarks/cc/zipf_stream.h"
 #include "cc/storage/memory_store.h"
 
 namespace tf_hps {
@@ -24,40 +22,6 @@ constexpr int64_t kDim = 4;
   std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
   std::exit(1);
 }
-
-// Keys with zipf popularities. Which key has which rank is random, and may go on changing.
-class ZipfStream {
- public:
-  ZipfStream(int64_t rows, double exponent) : up_to_(rows), by_rank_(rows) {
-    double sum = 0;
-    for (int64_t r = 0; r < rows; ++r) {
-      up_to_[r] = sum += std::pow(static_cast<double>(r + 1), -exponent);
-    }
-    for (double& up_to : up_to_) up_to /= sum;
-    std::iota(by_rank_.begin(), by_rank_.end(), 0);
-    std::shuffle(by_rank_.begin(), by_rank_.end(), random_);
-  }
-
-  Key Next() {
-    const double u = uniform_(random_);
-    const auto rank = std::lower_bound(up_to_.begin(), up_to_.end(), u) - up_to_.begin();
-    return by_rank_[std::min<size_t>(rank, by_rank_.size() - 1)];
-  }
-  // Some popular keys become unpopular, and the other way round.
-  void Move(int64_t keys) {
-    const size_t popular = by_rank_.size() / 10;
-    for (int64_t i = 0; i < keys; ++i) {
-      std::swap(by_rank_[random_() % popular], by_rank_[random_() % by_rank_.size()]);
-    }
-  }
-  double ShareOfFirst(int64_t rows) const { return up_to_[rows - 1]; }
-
- private:
-  std::mt19937_64 random_{1};
-  std::uniform_real_distribution<double> uniform_{0, 1};
-  std::vector<double> up_to_;
-  std::vector<Key> by_rank_;
-};
 
 // Of what is asked after the first half: a store that starts empty, and gets every row it missed.
 double HitRate(int64_t rows, double exponent, bool moves, EvictionPolicy::Kind eviction) {

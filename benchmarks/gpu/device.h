@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "benchmarks/gpu/pooled_memory.h"
 #include "cc/cache/cuda_status.h"
 #include "cc/cache/embedding_cache.h"
 
@@ -27,27 +28,6 @@ T Value(absl::StatusOr<T> value) {
   Check(value.status());
   return *std::move(value);
 }
-
-class PooledMemory : public DeviceMemory {
- public:
-  void* Allocate(size_t bytes, CacheStream stream) override {
-    void* memory = nullptr;
-    if (cudaMallocAsync(&memory, bytes, static_cast<cudaStream_t>(stream)) == cudaSuccess) {
-      return memory;
-    }
-    (void)cudaGetLastError();
-    return nullptr;
-  }
-  void Free(void* memory, CacheStream stream) override {
-    (void)cudaFreeAsync(memory, static_cast<cudaStream_t>(stream));
-  }
-  size_t FreeBytes() override {
-    size_t free = 0;
-    size_t total = 0;
-    (void)cudaMemGetInfo(&free, &total);
-    return free;
-  }
-};
 
 // One stream, and memory that the pool keeps, as TensorFlow's allocator does.
 class Device {
