@@ -27,7 +27,11 @@ cc_library(
         exclude = ["include/external/**"],
     ),
     # EIGEN_MAX_ALIGN_BYTES as tf.sysconfig.get_compile_flags() says it.
-    defines = ["EIGEN_MAX_ALIGN_BYTES=64", "_GLIBCXX_USE_CXX11_ABI=1"],
+    defines = [
+        "EIGEN_MAX_ALIGN_BYTES=64",
+        "_GLIBCXX_USE_CXX11_ABI=1",
+        "TF_HPS_TENSORFLOW_VERSION=\\\\\\"@VERSION@\\\\\\"",
+    ],
     includes = ["include"],
 )
 
@@ -51,13 +55,13 @@ def _wheel(ctx):
     done = ctx.execute([python, ctx.path(Label("//cmake:find_tensorflow.py"))])
     if done.return_code != 0:
         fail("TF_HPS_PYTHON names a Python that has TensorFlow: " + done.stderr)
-    return done.stdout.split("\n")[0]
+    return done.stdout.split("\n")
 
 def _tensorflow_wheel(ctx):
-    wheel = _wheel(ctx)
+    wheel, version = _wheel(ctx)[:2]
     for name in ["include", "libtensorflow_framework.so.2", "libtensorflow_cc.so.2"]:
         ctx.symlink(wheel + "/" + name, name)
-    ctx.file("BUILD", _LIBRARY)
+    ctx.file("BUILD", _LIBRARY.replace("@VERSION@", version))
     aliases = {"framework": "framework", "lib": "framework", "tensorflow": "cc"}
     ctx.file("tensorflow/core/BUILD", _ALIAS + "".join([
         'alias(name = "%s", actual = "//:%s")\n' % (name, actual)
