@@ -93,22 +93,29 @@ absl_of_wheel = repository_rule(
 
 def _system_openssl(ctx):
     # Static: TensorFlow exports BoringSSL's symbols, which have the same names, to the whole process.
+    for name in ["libssl.a", "libcrypto.a"]:
+        path = ctx.execute(["gcc", "-print-file-name=" + name]).stdout.strip()
+        if not path.startswith("/"):
+            fail("libssl-dev is needed: gcc finds no " + name)
+        ctx.symlink(path, name)
     ctx.file("BUILD", _ALIAS + """
 cc_library(
     name = "ssl",
+    srcs = ["libssl.a"],
+    # Not among what a program shows to TensorFlow's library, which looks for names of BoringSSL.
+    linkopts = ["-Wl,--exclude-libs,libssl.a:libcrypto.a"],
+    deps = [":crypto"],
+)
+
+cc_library(
+    name = "crypto",
+    srcs = ["libcrypto.a"],
     linkopts = [
-        "-l:libssl.a",
-        "-l:libcrypto.a",
-        # Not among what a program shows to TensorFlow's library, which looks for names of BoringSSL.
-        "-Wl,--exclude-libs,libssl.a:libcrypto.a",
         "-ldl",
         "-pthread",
     ],
-)
-
-alias(
-    name = "crypto",
-    actual = ":ssl",
+    # Before it in the linker's order: it would have those names from there.
+    deps = ["@org_tensorflow//:framework"],
 )
 """)
 
