@@ -1,4 +1,4 @@
-// The GPU cache's figures; see benchmarks/README.md, "gpu". Prints one line of JSON a result.
+// The GPU cache's figures; see benchmarks/gpu/README.md. Prints one line of JSON a result.
 #include "benchmarks/gpu/gpu_cache.h"
 
 #include <string>
