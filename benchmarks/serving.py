@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 
 import _axes
 import _measure
@@ -23,6 +22,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from tf_hps.commands import top
+from tf_hps.metrics_reader import read_figures
 
 DIM = 32
 SAMPLES = (64, 1024)
@@ -49,12 +49,11 @@ class Server:
         assert ports[1] and ports[2], said
         channel = stack.enter_context(grpc.insecure_channel(f"localhost:{ports[1][1]}"))
         self._predict = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict
-        self._metrics = f"http://localhost:{ports[2][1]}{top.METRICS_PATH}"
+        self._metrics = f"localhost:{ports[2][1]}"
 
     def wait_for_preload(self):
         while True:
-            with urllib.request.urlopen(self._metrics) as page:
-                sample = top.parse(page.read().decode(), 0.0)
+            sample = top.sample(read_figures(self._metrics), 0.0)
             name = ":tf_hps:tier:complete"
             if all(sample.get(name, table, "memory") == 1 for table in sample.tables()):
                 return

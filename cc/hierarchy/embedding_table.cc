@@ -18,7 +18,10 @@
 namespace tf_hps {
 
 EmbeddingTable::EmbeddingTable(TableSpec spec, const GrowthBounds& bounds)
-    : spec_(std::move(spec)), bounds_(bounds), gate_(CommitGate::Of(spec_.deployment)) {}
+    : spec_(std::move(spec)),
+      bounds_(bounds),
+      gate_(CommitGate::Of(spec_.deployment)),
+      key_sampler_(std::make_unique<KeySampler>(&keys_)) {}
 
 // Who writes to the stores, and who reads them, ends before they do.
 EmbeddingTable::~EmbeddingTable() {
@@ -69,6 +72,7 @@ absl::StatusOr<std::shared_ptr<EmbeddingTable>> EmbeddingTable::Open(TableSpec s
 absl::Status EmbeddingTable::FindInMemory(absl::Span<const Key> keys, const RowSink& sink,
                                           Pending* pending) const {
   keys_.Add(pending->size());
+  key_sampler_->Record(keys, *pending);
   for (size_t t = 0; t < memory_tiers_ && !pending->empty(); ++t) {
     const TableTier& tier = *tiers_[t];
     const bool is_last = t + 1 == tiers_.size();
@@ -195,6 +199,7 @@ nlohmann::json EmbeddingTable::Stats() const {
       {"generation", spec_.generation},
       {"embedding_dim", spec_.embedding_dim},
       {"row_format", RowFormatName(spec_.row_format)},
+      {"row_bytes", spec_.row_bytes()},
       {"rows", rows},
       {"rows_exact", exact},
       {"lookups", lookups_.Get()},
@@ -203,6 +208,7 @@ nlohmann::json EmbeddingTable::Stats() const {
       {"degraded_rows", degraded_rows_.Get()},
       {"shared_reads", reads_.keys_shared()},
       {"stores_latency", stores_latency_.ToJson()},
+      {"hit_rate_curve", key_sampler_->Stats()},
       {"promotion",
        {{"rows", promoter_->rows_promoted()},
         {"dropped", promoter_->rows_dropped()},

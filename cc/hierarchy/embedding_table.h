@@ -17,6 +17,7 @@
 #include "cc/common/table_spec.h"
 #include "cc/common/update_stamps.h"
 #include "cc/hierarchy/commit_gate.h"
+#include "cc/hierarchy/key_sampler.h"
 #include "cc/hierarchy/miss_deadline.h"
 #include "cc/hierarchy/store_reads.h"
 #include "cc/hierarchy/table_tier.h"
@@ -146,7 +147,8 @@ class EmbeddingTable {
   UpdateStamps stamps_;
   StoreReads reads_;
   mutable Counter lookups_, keys_, default_rows_served_, degraded_rows_;
-  LatencyHistogram stores_latency_;  // of FindInStores
+  const std::unique_ptr<KeySampler> key_sampler_;  // of keys_
+  LatencyHistogram stores_latency_;                // of FindInStores
   std::unique_ptr<RowPromoter> promoter_;
   std::unique_ptr<StorePreloader> preloader_;
   std::unique_ptr<HotKeySaver> hot_key_saver_;

@@ -1,5 +1,6 @@
 #include <array>
 #include <cfloat>
+#include <cmath>
 #include <functional>
 #include <memory>
 #include <set>
@@ -141,6 +142,24 @@ void AddTierMetric(const char* name, const char* description, const Read& read) 
   CollectionRegistry::Default()->Register(def, collect).release();
 }
 
+// How many of a million lookups an LRU cache would answer, a point for each capacity.
+void AddCurveMetric(const char* name, const char* description) {
+  auto* const def = new MetricDef<MetricKind::kGauge, int64_t, 4>(
+      name, description, "deployment", "table", "generation", "capacity_rows");
+  const auto collect = [def](MetricCollectorGetter getter) {
+    auto collector = getter.Get(def);
+    for (const json& table : TheSnapshot().TablesFor(std::string(def->name()))) {
+      const std::array<std::string, 3> labels = TableLabels(table);
+      const json& curve = table.at("hit_rate_curve");
+      for (size_t i = 0; i < curve.at("capacity_rows").size(); ++i) {
+        collector.CollectValue({labels[0], labels[1], labels[2], curve["capacity_rows"][i].dump()},
+                               std::llround(1e6 * curve.at("hit_rates").at(i).get<double>()));
+      }
+    }
+  };
+  CollectionRegistry::Default()->Register(def, collect).release();
+}
+
 constexpr MetricKind kCounter = MetricKind::kCumulative;
 constexpr MetricKind kGauge = MetricKind::kGauge;
 
@@ -158,6 +177,10 @@ bool RegisterMetrics() {
   AddTableMetric<kCounter, int64_t>("/tf_hps/shared_reads", "keys another lookup was reading",
                                     Field("/shared_reads"));
   AddTableMetric<kGauge, int64_t>("/tf_hps/rows", "rows of the table", Field("/rows"));
+  AddTableMetric<kGauge, int64_t>("/tf_hps/row_bytes", "bytes of a stored row",
+                                  Field("/row_bytes"));
+  AddCurveMetric("/tf_hps/hits_per_million",
+                 "lookups that an LRU cache would answer, by its capacity");
   AddTableMetric<kCounter, int64_t>("/tf_hps/promoted_rows", "rows carried to a tier above",
                                     Field("/promotion/rows"));
   AddTableMetric<kCounter, int64_t>("/tf_hps/dropped_promotions", "rows not carried up",

@@ -1,14 +1,19 @@
 """Hit rates against capacity, held against an LRU cache that is simulated whole."""
 
 import collections
+import dataclasses
 
 import numpy as np
 import pytest
+from tables import memory_config, rows_of
 
-from tf_hps.capacity import HitRateCurve, hit_rate_curve, split_budget
+import tf_hps
+from tf_hps._library import load_core
+from tf_hps.capacity import HitRateCurve, hit_rate_curve, server_tables, split_budget
 from tf_hps.capacity.budget import OVERHEAD_BYTES
 from tf_hps.capacity.hit_rate_curve import reuse_distances
 from tf_hps.cli import main
+from tf_hps.metrics_reader import parse_figures
 
 
 def lru_hit_rate(keys, capacity):
@@ -96,3 +101,45 @@ def test_plan_prints_and_plots(tmp_path, capsys):
     assert (tmp_path / "p.png").stat().st_size > 5000
     assert main(["plan", "--trace", "user"]) == 2
     assert "--trace is TABLE=VALUE. Received: user" in capsys.readouterr().err
+
+
+def test_an_open_tables_lookups_have_a_curve_on_the_metrics_page():
+    config = dataclasses.replace(memory_config(), memory=tf_hps.MemoryConfig(capacity_rows=500))
+    table = tf_hps.Table("movie_id", config)
+    table.insert(np.arange(500), rows_of(np.arange(500)))
+    keys = zipf(1.0, 2000, 100_000, seed=6)
+    for _ in range(2):
+        for batch in keys.reshape(-1, 1000):
+            table._table.lookup(batch)
+            table.stats()  # as the thread does that looks a few times a second
+    stats = table.stats()
+    curve = stats["hit_rate_curve"]
+    assert curve["windows"] >= 1 and curve["sampled_keys"] >= 65_536
+    figures = [f for f in parse_figures(load_core().metrics()) if f.table[0] == table.deployment]
+    (seen,) = server_tables(figures).values()
+    np.testing.assert_array_equal(seen.curve.capacities, curve["capacity_rows"])
+    np.testing.assert_allclose(seen.curve.hit_rates, curve["hit_rates"], atol=1e-6)
+    assert (seen.curve.lookups, seen.row_bytes, seen.capacity_rows) == (200_000, 16, 500)
+    (memory,) = stats["tiers"]
+    assert seen.hit_rate == pytest.approx(memory["hits"] / 200_000)
+    twice = np.concatenate([keys, keys])
+    for capacity in (20, 200, 1000):
+        # Of the second half: a cache that has been in use.
+        hits = 2 * lru_hit_rate(twice, capacity) - lru_hit_rate(keys, capacity)
+        assert abs(seen.curve.at(capacity) - hits) < 0.02, capacity
+
+
+def test_tables_of_one_name_are_told_apart_by_deployment_and_generation():
+    page = "".join(
+        f':tf_hps:hits_per_million{{deployment="{d}",table="{t}",generation="g",capacity_rows="{c}"}} {h}\n'
+        for d, t, c, h in (
+            ("eu", "user", 10, 500_000),
+            ("eu", "user", 0, 0),
+            ("us", "user", 0, 0),
+            ("us", "item", 0, 0),
+        )
+    )
+    tables = server_tables(parse_figures(page))
+    assert set(tables) == {"eu/user/g", "us/user/g", "item"}
+    assert tables["eu/user/g"].curve.capacities.tolist() == [0, 10]
+    assert tables["eu/user/g"].curve.at(5) == 0.25

@@ -175,7 +175,8 @@ def test_the_server_has_the_page_where_tensorflow_serving_has_it(tmp_path):
 
 
 def test_top_shows_what_the_tables_did_between_two_looks(table, capsys):
-    from tf_hps.commands.top import parse, view
+    from tf_hps.commands.top import sample, view
+    from tf_hps.metrics_reader import parse_figures
 
     tf_hps.embedding_lookup(table, [1])
     pages = [load_core().metrics()]
@@ -184,7 +185,8 @@ def test_top_shows_what_the_tables_did_between_two_looks(table, capsys):
     own = [
         "\n".join(line for line in page.splitlines() if table.deployment in line) for page in pages
     ]
-    shown = view(parse(own[0], 10.0), parse(own[1], 12.0)).splitlines()
+    before, after = (parse_figures(page) for page in own)
+    shown = view(sample(before, 10.0), sample(after, 12.0)).splitlines()
     assert shown[0].split()[:4] == ["table", "health", "ids/s", "default"]
     memory, disk = shown[1].split(), shown[2].split()
     assert memory[:5] == ["movie_id", "ok", "2", "25.0%", "memory"]
@@ -201,6 +203,22 @@ def test_top_reads_a_running_server(tmp_path, capsys):
         assert main(arguments) == 0
     shown = capsys.readouterr().out
     assert shown.count("table ") == 2 and "memory" in shown and "rocksdb" in shown
+
+
+def test_plan_reads_a_running_server(tmp_path, capsys):
+    export_version(tmp_path / "sums", 1, 1.0, tmp_path / "store")
+    with serving(tmp_path / "sums", rest_port=0) as client:
+        server = f"localhost:{client.rest_port}"
+        assert main(["plan", server]) == 2
+        assert f"{server} has no curves yet" in capsys.readouterr().err
+        for _ in range(20):
+            client.predict([1, 2, 3, 4] * 250)
+        arguments = ["plan", server, "--budget", "1e4", "--plot", f"{tmp_path}/curves.png"]
+        assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert "id: 20,000 lookups of about " in shown
+    assert "10,000 bytes split so that " in shown and "id: memory.capacity_rows" in shown
+    assert (tmp_path / "curves.png").stat().st_size > 5000
 
 
 def registered_metrics() -> set[str]:

@@ -2,17 +2,13 @@
 
 import argparse
 import dataclasses
-import re
 import sys
 import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tf_hps.aligned_columns import aligned
+from tf_hps.metrics_reader import METRICS_PATH, Figure, Table, read_figures
 
-METRICS_PATH = "/monitoring/prometheus/metrics"
-_LINE = re.compile(r"^(:tf_hps:[\w:]+)\{(.*)\} (\S+)$", re.MULTILINE)
-_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _HEALTH = ("ok", "degraded", "failing")
 _COLUMNS = (
     "table",
@@ -26,8 +22,6 @@ _COLUMNS = (
     "mean us",
     "errors",
 )
-
-Table = tuple[str, str, str]  # deployment, name, generation
 
 
 @dataclasses.dataclass
@@ -48,15 +42,14 @@ class Sample:
         return [tier for name, t, tier in self.values if name == ":tf_hps:tier:hits" and t == table]
 
 
-def parse(page: str, now: float) -> Sample:
-    values = {}
-    for name, labels, value in _LINE.findall(page):
-        if name.endswith("_bucket"):
-            continue
-        found = dict(_LABEL.findall(labels))
-        table = (found["deployment"], found["table"], found["generation"])
-        values[name, table, found.get("tier", "")] = float(value)
-    return Sample(now, values)
+def sample(figures: Iterable[Figure], now: float) -> Sample:
+    return Sample(
+        now,
+        {
+            (figure.name, figure.table, figure.labels.get("tier", "")): figure.value
+            for figure in figures
+        },
+    )
 
 
 def lines(before: Sample, after: Sample) -> Iterator[tuple[str, ...]]:
@@ -119,24 +112,15 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def _run(options: argparse.Namespace) -> int:
     if options.seconds <= 0:
         raise ValueError(f"--seconds is positive. Received: {options.seconds}")
-    address = f"http://{options.server}{METRICS_PATH}"
-    before = _read(address)
+    before = sample(read_figures(options.server), time.monotonic())
     shown = 0
     while options.count == 0 or shown < options.count:
         time.sleep(options.seconds)
-        after = _read(address)
+        after = sample(read_figures(options.server), time.monotonic())
         # On a terminal each view takes the place of the one before.
         print(("\033[2J\033[H" if sys.stdout.isatty() else "") + view(before, after), flush=True)
         before, shown = after, shown + 1
     return 0
-
-
-def _read(address: str) -> Sample:
-    with urllib.request.urlopen(address, timeout=10) as answer:
-        sample = parse(answer.read().decode(), time.monotonic())
-    if not sample.values:
-        raise ValueError(f"{address} shows no tables of tf_hps: none is open there")
-    return sample
 
 
 def _share(part: float, whole: float) -> str:

@@ -6,7 +6,7 @@ import http.server
 import threading
 
 from tf_hps import _library
-from tf_hps.commands.top import METRICS_PATH as METRICS_PATH
+from tf_hps.metrics_reader import METRICS_PATH as METRICS_PATH
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
