@@ -100,8 +100,14 @@ class Pipeline {
       const bool stored = here && code >= KeySet::kFirstRow;
       ProbedKey& key = group.keys[found];
       key.set = set;
-      key.row = stored ? probe_.slab + (code - KeySet::kFirstRow) * probe_.slab_stride
-                       : probe_.default_row;
+      // By a branch that all keys take alike, and not by whether this one is stored.
+      const uint8_t* const default_row =
+          probe_.default_buckets.count == 1
+              ? probe_.default_row
+              : probe_.default_row +
+                    probe_.default_buckets.Of(probe_.keys[position]) * probe_.out_bytes;
+      key.row =
+          stored ? probe_.slab + (code - KeySet::kFirstRow) * probe_.slab_stride : default_row;
       key.head = head;
       key.position = position;
       key.index = group.keys[i].index;
