@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-# The keys from which on the rows of unknown keys are stored. No other key may be among them.
+# The key under which the row of unknown keys is stored; several begin there or a little above it.
 UNKNOWN = np.iinfo(np.int64).min
 # How an unknown key finds its row: see `default_row` of TableConfig.
 FLOORMOD, FINGERPRINT, DECIMAL = "floormod", "fingerprint", "decimal_fingerprint"
@@ -43,7 +43,19 @@ def default_row(unknown_rows: int, rule: str) -> dict[str, int | str]:
     """What a table's configuration says of that many rows for unknown keys."""
     if unknown_rows == 1:
         return {"id": UNKNOWN}
-    return {"id": UNKNOWN, "buckets": unknown_rows, "by": rule}
+    return {"id": first_unknown(unknown_rows, rule), "buckets": unknown_rows, "by": rule}
+
+
+def first_unknown(unknown_rows: int, rule: str) -> int:
+    """The key of the first of the rows for unknown keys; no other key may be among theirs.
+
+    Who asks for one of these keys gets what they get who have no row: it is in its own bucket. Only
+    buckets by decimal digits are not in the order of the keys.
+    """
+    if rule == DECIMAL:
+        return UNKNOWN
+    as_number = UNKNOWN if rule == FLOORMOD else UNKNOWN + 2**64
+    return UNKNOWN + -as_number % unknown_rows
 
 
 def unknown_row_of(keys: npt.NDArray[np.int64], unknown_rows: int, rule: str) -> Any:
@@ -55,10 +67,10 @@ def unknown_row_of(keys: npt.NDArray[np.int64], unknown_rows: int, rule: str) ->
     return tf.strings.to_hash_bucket_fast(tf.strings.as_string(keys), unknown_rows).numpy()
 
 
-def stored_keys(keys: Any, unknown_rows: int = 1) -> npt.NDArray[np.int64]:
+def stored_keys(keys: Any, unknown_rows: int = 1, rule: str = FLOORMOD) -> npt.NDArray[np.int64]:
     """`word_keys` of an array of words, integers as they are. Two words with the same key are a ValueError.
 
-    `unknown_rows`: the rows for unknown keys, whose keys may not be among these either.
+    `unknown_rows`: the rows for unknown keys by `rule`, whose keys may not be among these either.
     """
     if keys.dtype != object:
         stored = keys.astype(np.int64)
@@ -69,7 +81,8 @@ def stored_keys(keys: Any, unknown_rows: int = 1) -> npt.NDArray[np.int64]:
     if len(same):
         one, other = keys[order[same[0]]], keys[order[same[0] + 1]]
         raise ValueError(f"the keys {one!r} and {other!r} have the same fingerprint")
-    reserved = stored < UNKNOWN + unknown_rows
+    first = first_unknown(unknown_rows, rule)
+    reserved = (stored >= first) & (stored < first + unknown_rows)
     if reserved.any():
         raise ValueError(f"the key {keys[reserved][0]!r} is kept for unknown ones")
     return stored

@@ -101,11 +101,9 @@ class Pipeline {
       ProbedKey& key = group.keys[found];
       key.set = set;
       // By a branch that all keys take alike, and not by whether this one is stored.
-      const uint8_t* const default_row =
-          probe_.default_buckets.count == 1
-              ? probe_.default_row
-              : probe_.default_row +
-                    probe_.default_buckets.Of(probe_.keys[position]) * probe_.out_bytes;
+      const uint8_t* const default_row = probe_.default_buckets.count == 1
+                                             ? probe_.default_row
+                                             : DefaultRowOf(probe_.keys[position]);
       key.row =
           stored ? probe_.slab + (code - KeySet::kFirstRow) * probe_.slab_stride : default_row;
       key.head = head;
@@ -120,6 +118,11 @@ class Pipeline {
       found += here ? 1 : 0;
     }
     group.n = found;
+  }
+
+  // Apart: tables with several default rows are rare, and the loop is short without it.
+  __attribute__((noinline, cold)) const uint8_t* DefaultRowOf(Key key) const {
+    return probe_.default_row + probe_.default_buckets.Of(key) * probe_.out_bytes;
   }
 
   static void Prefetch(const uint8_t* row, size_t bytes) {

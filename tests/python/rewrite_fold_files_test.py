@@ -83,7 +83,7 @@ def test_tables_with_several_rows_for_unknown_keys(tmp_path):
     random = np.random.default_rng(3)
     inputs = {
         "asked": np.array(["one", "", "drei", *(f"word {i}" for i in range(97))], object),
-        "numbers": np.append([5, -6, 0, -1, -(2**63), 2**63 - 1], random.integers(-999, 999, 94)),
+        "numbers": np.append([5, -6, 0, -1, -(2**62), 2**63 - 1], random.integers(-999, 999, 94)),
     }
     before = signature_answer(tmp_path / "in", **inputs)
     after = signature_answer(tmp_path / "out", **inputs)

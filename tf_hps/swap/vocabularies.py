@@ -15,8 +15,8 @@ from tf_hps.row_keys import (
     FINGERPRINT,
     FLOORMOD,
     MOST_UNKNOWN_ROWS,
-    UNKNOWN,
     default_row,
+    first_unknown,
     stored_keys,
 )
 from tf_hps.store.keyed_source import KeyedSource
@@ -82,11 +82,13 @@ def fold(lookup: Any, embedding: Any) -> Folding:
     size = max(unknown.max(), rows.max(initial=0)) + 1
     if size > embedding.input_dim:
         raise CannotFold(f"it has {size} numbers, `{embedding.name}` {embedding.input_dim} rows")
+    rule = _rule(lookup)
+    first = first_unknown(len(buckets), rule)
     return Folding(
         lookup,
-        np.append(stored_keys(words, len(buckets)), UNKNOWN + buckets),
+        np.append(stored_keys(words, len(buckets), rule), first + buckets),
         np.append(rows, unknown),
-        lookup.mask_token if masks else UNKNOWN,
+        lookup.mask_token if masks else first,
     )
 
 

@@ -14,7 +14,7 @@ from tf_hps.row_keys import (
     FINGERPRINT,
     FLOORMOD,
     MOST_UNKNOWN_ROWS,
-    UNKNOWN,
+    first_unknown,
     stored_keys,
     unknown_row_of,
 )
@@ -72,7 +72,8 @@ class Folding:
 
     def stored(self) -> tuple[_Ids, _Ids]:
         """All keys under which there are rows, and the row of each."""
-        unknown = UNKNOWN + np.arange(len(self.unknown_rows), dtype=np.int64)
+        rows = len(self.unknown_rows)
+        unknown = first_unknown(rows, self.rule) + np.arange(rows, dtype=np.int64)
         return np.append(self.keys, unknown), np.append(self.rows, self.unknown_rows)
 
 
@@ -120,7 +121,7 @@ def fold(
     """How the ids of a lookup come out of a vocabulary; CannotFold where they do not."""
     cone = _Cone(instance, instance.body.data_inputs(node)[1], origins, vocabularies)
     known = cone.keys()
-    stored = stored_keys(known, cone.buckets)
+    stored = stored_keys(known, cone.buckets, cone.rule)
     ids = cone.ids(known, unknown_row_of(stored, cone.buckets, cone.rule))
     unknown = cone.ids(_unlike(known, cone.buckets), np.arange(cone.buckets))
     if min(ids.min(initial=0), unknown.min()) < 0 or max(ids.max(initial=0), unknown.max()) >= rows:
