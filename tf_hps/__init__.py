@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         embedding_lookup_until_deadline as embedding_lookup_until_deadline,
     )
     from tf_hps.publish import Publisher as Publisher
+    from tf_hps.row_keys import word_keys as word_keys
     from tf_hps.saved_model import export as export
     from tf_hps.saved_model import load as load
     from tf_hps.swap import restore_embeddings as restore_embeddings
@@ -52,6 +53,7 @@ _ATTRIBUTES = {
     "restore_embeddings": "tf_hps.swap",
     "swap_embeddings": "tf_hps.swap",
     "swap_report": "tf_hps.swap",
+    "word_keys": "tf_hps.row_keys",
 }
 _MODULES = ("config", "errors", "layers", "ops", "publish", "saved_model", "store", "swap")
 

@@ -12,6 +12,8 @@ from typing import Any
 _NAME = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 _GENERATION = re.compile(r"[a-z0-9]+(-+[a-z0-9]+)*")
 _LARGEST_FLOAT32 = 3.4028234663852886e38
+# Their rows are in memory, three times decoded.
+_MOST_DEFAULT_ROWS = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,12 +65,25 @@ def one_of(*choices: str) -> Check:
     )
 
 
+def _row_of_id(value: Mapping[str, Any]) -> Any:
+    row_id = whole_number(-(2**63))(value.get("id"))
+    if row_id is None:
+        return None
+    if set(value) == {"id"}:
+        return {"id": row_id}
+    buckets = whole_number(1, _MOST_DEFAULT_ROWS)(value.get("buckets"))
+    rule = one_of("floormod", "fingerprint", "decimal_fingerprint")(value.get("by"))
+    if set(value) != {"id", "buckets", "by"} or buckets is None or rule is None:
+        return None
+    is_key = row_id <= 2**63 - 1 - _MOST_DEFAULT_ROWS
+    return {"id": row_id, "buckets": buckets, "by": rule} if is_key else None
+
+
 def _default_row(value: Any) -> Any:
     if isinstance(value, str):
         return value if value == "zeros" else None
     if isinstance(value, Mapping):
-        row_id = whole_number(-(2**63))(value.get("id"))
-        return {"id": row_id} if set(value) == {"id"} and row_id is not None else None
+        return _row_of_id(value)
     value = value.tolist() if hasattr(value, "tolist") else value
     if not isinstance(value, Sequence) or not value:
         return None
@@ -121,7 +136,11 @@ redis_url = Check(
     _redis_url,
     shows_value=False,
 )
-default_row = Check('"zeros", a list of finite float32 numbers or {"id": n}', _default_row)
+default_row = Check(
+    '"zeros", a list of finite float32 numbers, {"id": n} or {"id": n, "buckets": 1 to 1048576, "by": '
+    '"floormod", "fingerprint" or "decimal_fingerprint"}',
+    _default_row,
+)
 
 
 def field(check: Check) -> Any:

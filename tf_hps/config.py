@@ -158,7 +158,10 @@ class TableConfig:
         row_format: How a row is stored: `"float32"`, `"float16"`, `"bfloat16"` or `"int8"`. Default: as
             the store says, else float32.
         default_row: The row of an id that has none: `"zeros"` (the default), a list of `embedding_dim`
-            numbers, or `{"id": n}` for the row of another id.
+            numbers, `{"id": n}` for the row of another id, or `{"id": n, "buckets": m, "by": rule}` for one
+            of the rows n to n + m - 1: by `"floormod"`, id modulo m; by `"fingerprint"`, the same of the id as
+            an unsigned number, as for words by `tf_hps.word_keys`; by `"decimal_fingerprint"`, the same of the
+            fingerprint of its decimal digits.
         out_of_range: What ids outside `[0, vocabulary_size)` do: `"default_row"` (the default),
             `"error"`, or `"wrap_negatives"` (count from the end, as Keras).
         vocabulary_size: Ids the model was trained with. Needed unless out_of_range is default_row.
@@ -182,7 +185,9 @@ class TableConfig:
     generation: str | None = fields.field(fields.generation)
     embedding_dim: int | None = fields.field(fields.whole_number(1, 2**24))
     row_format: str | None = fields.field(fields.one_of("float32", "float16", "bfloat16", "int8"))
-    default_row: str | Sequence[float] | Mapping[str, int] | None = fields.field(fields.default_row)
+    default_row: str | Sequence[float] | Mapping[str, int | str] | None = fields.field(
+        fields.default_row
+    )
     out_of_range: str | None = fields.field(fields.one_of("default_row", "error", "wrap_negatives"))
     vocabulary_size: int | None = fields.field(fields.whole_number(0))
     max_rows: int | None = fields.field(fields.whole_number(1))

@@ -6,6 +6,7 @@ from typing import TypeAlias, TypeVar
 import tensorflow as tf
 
 from tf_hps import ops
+from tf_hps.row_keys import word_keys
 from tf_hps.table import Table
 
 Ids: TypeAlias = tf.Tensor | tf.RaggedTensor
@@ -22,7 +23,7 @@ def embedding_lookup(
 
     Args:
         table: A `Table`.
-        ids: Integers of any shape, dense or ragged.
+        ids: Integers of any shape, dense or ragged; or strings, whose keys are `tf_hps.word_keys(ids)`.
         max_norm: If not None, rows with a larger l2-norm are clipped to it.
 
     Returns:
@@ -111,6 +112,10 @@ def to_ids(ids: tf.Tensor) -> tf.Tensor:
     ids = tf.convert_to_tensor(ids)
     if ids.dtype in (tf.int32, tf.int64):
         return ids
+    if ids.dtype == tf.string:
+        return word_keys(ids)
     if ids.dtype.is_integer and ids.dtype != tf.uint64:
         return tf.cast(ids, tf.int64)
-    raise TypeError(f"`ids` are integers of at most 64 bits. Received: {ids.dtype.name}")
+    raise TypeError(
+        f"`ids` are integers of at most 64 bits, or strings. Received: {ids.dtype.name}"
+    )

@@ -32,7 +32,10 @@ __device__ IdRow RowOfId(const CacheRef& cache, const CacheCombineArgs& args, in
   }
   if (touch && tile.lane == 0) Touch(cache, place);
   if (IsAbsent(place.state, place.way)) {
-    return {true, reinterpret_cast<const unsigned char*>(args.default_row), RowFormat::kFloat32};
+    const float* const row =
+        args.default_row +
+        static_cast<uint64_t>(args.default_buckets.Of(key)) * cache.embedding_dim;
+    return {true, reinterpret_cast<const unsigned char*>(row), RowFormat::kFloat32};
   }
   return {true, RowOf(cache, place.set, place.way), cache.format};
 }

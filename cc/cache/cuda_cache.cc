@@ -196,6 +196,7 @@ absl::StatusOr<CacheOutput> CudaCache::OutputOf(const CacheRows& out) const {
   CacheOutput output = {};
   output.rows = static_cast<unsigned char*>(out.data);
   output.default_row = static_cast<const unsigned char*>(out.default_row);
+  output.default_buckets = out.default_buckets;
   output.row_bytes = static_cast<uint32_t>(ref_.embedding_dim * ElementBytes(out.type));
   output.type = out.type;
   const uintptr_t address = reinterpret_cast<uintptr_t>(out.data);

@@ -104,6 +104,7 @@ CacheCombineArgs CombineArgs(const CacheBatch& batch, const CacheBags& bags,
   args.combiner = static_cast<uint8_t>(bags.combiner);
   args.out = out;
   args.default_row = bags.default_row;
+  args.default_buckets = bags.default_buckets;
   return args;
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "cc/common/default_rows.h"
 #include "cc/common/row_types.h"
 
 namespace tf_hps {
@@ -51,7 +52,8 @@ struct CacheRef {
 // Where decoded rows go: position p to rows + p * row_bytes.
 struct CacheOutput {
   unsigned char* rows;
-  const unsigned char* default_row;  // decoded already
+  const unsigned char* default_row;  // of each bucket row_bytes, decoded already
+  DefaultBuckets default_buckets;
   uint32_t row_bytes;
   ElementType type;
   // Stored and decoded rows are equal bytes, copied in words of so many; 0: they are converted.
@@ -104,13 +106,14 @@ struct CacheIdsArgs {
 struct CacheFillArgs {
   static constexpr uint8_t kKeepRow = 1;     // into the cache
   static constexpr uint8_t kKeepAbsent = 2;  // remember that nobody knows the key
+  // And below it, for the buckets.
   static constexpr uint32_t kDefaultRow = 0xffffffffu;
   const int64_t* keys;
   const unsigned char* rows;
   const uint8_t* keep;
   uint32_t n;
   const uint32_t* positions;    // in the output
-  const uint32_t* row_of_miss;  // index into rows, or kDefaultRow
+  const uint32_t* row_of_miss;  // index into rows, or kDefaultRow - bucket
   uint32_t misses;
   CacheOutput out;
 };
@@ -132,8 +135,9 @@ struct CacheCombineArgs {
   uint32_t bags;
   uint8_t combiner;  // 0 sum, 1 mean, 2 sqrtn
   CacheOutput out;
-  const float* default_row;  // embedding_dim
-  CacheMissList misses;      // room for every position
+  const float* default_row;  // of each bucket embedding_dim
+  DefaultBuckets default_buckets;
+  CacheMissList misses;  // room for every position
   CacheProgress* progress;
 };
 

@@ -45,7 +45,8 @@ absl::Status CudaCache::Fill(const CacheFill& fill, DeviceMemory* memory,
   for (size_t m = 0; m < misses; ++m) {
     const uint32_t k = fill.key_of_miss[m];
     transfer.host<uint32_t>(positions)[m] = fill.positions[m];
-    transfer.host<uint32_t>(row_of_miss)[m] = found(k) ? k : CacheFillArgs::kDefaultRow;
+    transfer.host<uint32_t>(row_of_miss)[m] =
+        found(k) ? k : CacheFillArgs::kDefaultRow - fill.out->default_buckets.Of(fill.keys[k]);
   }
   args.keys = transfer.device<Key>(keys);
   args.rows = transfer.device<uint8_t>(rows);

@@ -146,9 +146,11 @@ __device__ inline void PutRow(const CacheRef& cache, const unsigned char* row,
 }
 
 // The default row is in the output's type and comes with any alignment that type has.
-__device__ inline void PutDefaultRow(const CacheOutput& out, uint32_t position, unsigned lane) {
+__device__ inline void PutDefaultRow(const CacheOutput& out, uint32_t position, uint32_t bucket,
+                                     unsigned lane) {
   unsigned char* const to = out.rows + static_cast<uint64_t>(position) * out.row_bytes;
-  CopyBytes(out.default_row, to, out.row_bytes, out.type == ElementType::kFloat32 ? 4 : 2, lane);
+  const unsigned char* const from = out.default_row + static_cast<uint64_t>(bucket) * out.row_bytes;
+  CopyBytes(from, to, out.row_bytes, out.type == ElementType::kFloat32 ? 4 : 2, lane);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "absl/types/span.h"
 #include "cc/cache/cuda_cache_ref.h"
 #include "cc/common/bag_combiner.h"
+#include "cc/common/default_rows.h"
 #include "cc/common/key.h"
 #include "cc/common/rows.h"
 #include "cc/common/update_stamps.h"
@@ -49,7 +50,9 @@ inline size_t CacheBytesPerRow(size_t row_bytes) {
 struct CacheRows {
   void* data = nullptr;
   ElementType type = ElementType::kFloat32;
-  const void* default_row = nullptr;  // embedding_dim elements, in the cache's memory too
+  // Of each bucket embedding_dim elements, in the cache's memory too.
+  const void* default_row = nullptr;
+  DefaultBuckets default_buckets = {};
 };
 
 // Pointers are to the cache's memory: the device's, or the host's for the null cache.
@@ -75,7 +78,8 @@ struct CacheBags {
   size_t bags = 0;
   const float* weights = nullptr;  // one an id; null: all 1
   Combiner combiner = Combiner::kSum;
-  const float* default_row = nullptr;  // embedding_dim float32
+  const float* default_row = nullptr;  // of each bucket embedding_dim float32
+  DefaultBuckets default_buckets = {};
 };
 
 // A lookup's misses, for the host. Destroyed any time after Lookup; one made while its stream was

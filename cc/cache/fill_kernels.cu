@@ -10,8 +10,9 @@ __global__ void __launch_bounds__(kBlockThreads) WriteMisses(CacheRef cache, Cac
   for (uint64_t m = FirstOfWarp() + tile.base / kTileLanes; m < args.misses; m += step) {
     const uint32_t row = __ldg(args.row_of_miss + m);
     const uint32_t position = __ldg(args.positions + m);
-    if (row == CacheFillArgs::kDefaultRow) {
-      PutDefaultRow(args.out, position, tile.lane);
+    const uint32_t bucket = CacheFillArgs::kDefaultRow - row;
+    if (bucket < args.out.default_buckets.count) {
+      PutDefaultRow(args.out, position, bucket, tile.lane);
     } else {
       const unsigned char* const from = args.rows + static_cast<uint64_t>(row) * cache.row_stride;
       PutRow(cache, from, args.out, position, tile.lane);

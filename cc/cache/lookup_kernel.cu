@@ -17,7 +17,8 @@ __global__ void __launch_bounds__(kBlockThreads) Lookup(CacheRef cache, CacheLoo
       missed = place.way < 0;
       if (!missed && tile.lane == 0) Touch(cache, place);
       if (missed ? args.misses_get_default : IsAbsent(place.state, place.way)) {
-        PutDefaultRow(args.out, static_cast<uint32_t>(p), tile.lane);
+        PutDefaultRow(args.out, static_cast<uint32_t>(p), args.out.default_buckets.Of(key),
+                      tile.lane);
       } else if (!missed) {
         PutRow(cache, RowOf(cache, place.set, place.way), args.out, static_cast<uint32_t>(p),
                tile.lane);

@@ -50,7 +50,9 @@ class NullCache : public EmbeddingCache {
   absl::StatusOr<std::unique_ptr<CacheLookup>> Lookup(const CacheBatch& batch,
                                                       CacheStream) override {
     const RowSink sink = SinkOf(batch.out);
-    for (size_t p = 0; batch.misses_get_default && p < batch.n; ++p) sink.PutDefault(p);
+    for (size_t p = 0; batch.misses_get_default && p < batch.n; ++p) {
+      sink.PutDefault(p, batch.keys[p]);
+    }
     return std::make_unique<AllMissed>(absl::MakeConstSpan(batch.keys, batch.n));
   }
 
@@ -93,7 +95,7 @@ class NullCache : public EmbeddingCache {
       if (fill.found.empty() || fill.found[k]) {
         sink.Put(fill.positions[i], fill.rows.row(k));
       } else {
-        sink.PutDefault(fill.positions[i]);
+        sink.PutDefault(fill.positions[i], fill.keys[k]);
       }
     }
     return absl::OkStatus();
@@ -128,6 +130,7 @@ class NullCache : public EmbeddingCache {
     sink.decode = SelectDecodeRow(format_, out.type, SelectedCpuIsa());
     sink.embedding_dim = dim_;
     sink.default_row = static_cast<const uint8_t*>(out.default_row);
+    sink.default_buckets = out.default_buckets;
     return sink;
   }
 

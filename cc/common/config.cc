@@ -57,6 +57,15 @@ DeploymentConfig DeploymentFrom(const LayeredConfig& layered) {
 
 }  // namespace
 
+DefaultBuckets TableConfig::default_buckets() const {
+  if (!default_row.is_object() || !default_row.contains("by")) return {};
+  const auto& by = default_row.at("by").get_ref<const std::string&>();
+  const auto rule = by == "floormod"      ? BucketRule::kFloorMod
+                    : by == "fingerprint" ? BucketRule::kFingerprint
+                                          : BucketRule::kDecimalFingerprint;
+  return {default_row.at("buckets").get<uint32_t>(), rule};
+}
+
 absl::StatusOr<DeploymentConfig> LoadConfig(const std::string& path) {
   auto layers = LoadLayers(path);
   if (!layers.ok()) return layers.status();

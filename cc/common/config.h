@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "cc/common/default_rows.h"
 #include "nlohmann/json.hpp"
 
 namespace tf_hps {
@@ -82,10 +83,12 @@ struct GrowthBounds {
 
 struct TableConfig {
   std::string name;
-  std::string generation;                // empty: the store's newest of this name
-  int64_t embedding_dim = 0;             // 0: as the store says
-  std::string row_format;                // empty: as the store says, else float32
-  nlohmann::json default_row = "zeros";  // "zeros", [e0, e1, ...] or {"id": 7}
+  std::string generation;     // empty: the store's newest of this name
+  int64_t embedding_dim = 0;  // 0: as the store says
+  std::string row_format;     // empty: as the store says, else float32
+  // "zeros", [e0, e1, ...], {"id": 7}, or {"id": 7, "buckets": 3, "by": "fingerprint"} for the rows
+  // of 7, 8 and 9.
+  nlohmann::json default_row = "zeros";
   OutOfRange out_of_range = OutOfRange::kDefaultRow;
   int64_t vocabulary_size = 0;  // needed by kError and kWrapNegatives
   GrowthBounds bounds;
@@ -93,6 +96,9 @@ struct TableConfig {
   // Effective options of each section the deployment has: every field of it, defaults filled in,
   // paths absolute.
   std::map<std::string, nlohmann::json> sections;
+
+  // Those that default_row names.
+  DefaultBuckets default_buckets() const;
 };
 
 struct DeploymentConfig {

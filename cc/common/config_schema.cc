@@ -104,7 +104,9 @@ const ConfigFields& TableFields() {
        "how a row is stored; default: as the store says, else float32",
        {"float32", "float16", "bfloat16", "int8"}},
       {"default_row", FieldType::kDefaultRow, "zeros",
-       "row of an unknown id: \"zeros\", a list of numbers, or {\"id\": n}"},
+       "row of an unknown id: \"zeros\", a list of numbers, {\"id\": n}, or {\"id\": n, "
+       "\"buckets\": m, "
+       "\"by\": rule} for one of m rows"},
       {"out_of_range",
        FieldType::kString,
        "default_row",

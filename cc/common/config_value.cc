@@ -42,7 +42,9 @@ std::string Wanted(const ConfigField& field) {
              "with "
              "TF_HPS_";
     case FieldType::kDefaultRow:
-      return "is \"zeros\", a list of finite float32 numbers or {\"id\": n}";
+      return "is \"zeros\", a list of finite float32 numbers, {\"id\": n} or {\"id\": n, "
+             "\"buckets\": 1 to 1048576, \"by\": \"floormod\", \"fingerprint\" or "
+             "\"decimal_fingerprint\"}";
     case FieldType::kInt:
       wanted = "is a whole number";
       break;
@@ -76,11 +78,20 @@ bool ToInt64(json* value) {
   return value->is_number_integer();
 }
 
+// Their rows are in memory, three times decoded.
+constexpr int64_t kMaxDefaultBuckets = 1 << 20;
+
 bool IsDefaultRow(json* value) {
   if (value->is_string()) return *value == "zeros";
   if (value->is_object()) {
     const auto id = value->find("id");
-    return value->size() == 1 && id != value->end() && ToInt64(&*id);
+    if (id == value->end() || !ToInt64(&*id)) return false;
+    if (value->size() == 1) return true;
+    const auto buckets = value->find("buckets"), by = value->find("by");
+    return value->size() == 3 && buckets != value->end() && by != value->end() &&
+           ToInt64(&*buckets) && *buckets >= 1 && *buckets <= kMaxDefaultBuckets &&
+           id->get<int64_t>() <= std::numeric_limits<int64_t>::max() - kMaxDefaultBuckets &&
+           (*by == "floormod" || *by == "fingerprint" || *by == "decimal_fingerprint");
   }
   return value->is_array() && !value->empty() &&
          std::all_of(value->begin(), value->end(), [](const json& element) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "cc/common/default_rows.h"
 #include "cc/common/key.h"
 #include "cc/common/row_codec.h"
 
@@ -40,7 +41,9 @@ struct RowSink {
   size_t out_bytes = 0;        // bytes written for each position
   DecodeRow decode = nullptr;  // null: copy out_bytes
   int64_t embedding_dim = 0;
-  const uint8_t* default_row = nullptr;  // out_bytes, already decoded
+  // Of each bucket out_bytes, already decoded.
+  const uint8_t* default_row = nullptr;
+  DefaultBuckets default_buckets;
 
   // Writes stored rows as they are, one after the other.
   static RowSink Raw(uint8_t* rows, size_t row_bytes) {
@@ -58,8 +61,10 @@ struct RowSink {
       decode(row, out, embedding_dim);
     }
   }
-  void PutDefault(size_t position) const {
-    std::memcpy(destination + position * stride, default_row, out_bytes);
+  // `key`: the one that is asked for at the position.
+  void PutDefault(size_t position, Key key) const {
+    std::memcpy(destination + position * stride, default_row + default_buckets.Of(key) * out_bytes,
+                out_bytes);
   }
 };
 

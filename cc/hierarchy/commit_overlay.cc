@@ -35,7 +35,7 @@ void CommitOverlay::Put(const EmbeddingTable* table, absl::Span<const Key> keys,
   for (size_t i = 0; i < keys.size(); ++i) {
     const uint32_t row = rows.Find(keys[i])->row;
     if (row == kErased) {
-      sink.PutDefault(i);
+      sink.PutDefault(i, keys[i]);
     } else if (row != kNoKey) {
       sink.Put(i, &rows.rows[row * rows.row_bytes]);
     }

@@ -43,11 +43,11 @@ absl::Status DeviceCache::FetchAndFill(absl::Span<const Key> keys) {
 }
 
 absl::StatusOr<const void*> DeviceCache::KeepRow(absl::Span<const uint8_t> row) {
+  const absl::string_view bytes(reinterpret_cast<const char*>(row.data()), row.size());
   MutexLock lock(&mutex_);
-  const void*& kept = kept_rows_[std::string(row.begin(), row.end())];
-  if (kept != nullptr) return kept;
+  if (const auto kept = kept_rows_.find(bytes); kept != kept_rows_.end()) return kept->second;
   absl::StatusOr<const void*> sent = cache_->Keep(row, device_.stream);
-  if (sent.ok()) kept = *sent;
+  if (sent.ok()) kept_rows_.emplace(bytes, *sent);
   return sent;
 }
 

@@ -96,7 +96,7 @@ class DeviceCache {
 
   Mutex mutex_;
   std::vector<Key> owed_ ABSL_GUARDED_BY(mutex_);  // to be forgotten
-  std::map<std::string, const void*> kept_rows_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, const void*, std::less<>> kept_rows_ ABSL_GUARDED_BY(mutex_);
 
   BackgroundFills background_;  // ends first
 };

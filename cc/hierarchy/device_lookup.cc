@@ -134,7 +134,7 @@ absl::StatusOr<WaitsFor> DeviceBagLookup::LookUpRows() {
     }
   }
   CacheBatch batch = batch_;
-  batch.out = {rows_memory_, ElementType::kFloat32, bags_.default_row};
+  batch.out = {rows_memory_, ElementType::kFloat32, bags_.default_row, bags_.default_buckets};
   rows_ = std::make_unique<DeviceRowLookup>(table_, cache_, batch, stream_);
   absl::StatusOr<WaitsFor> next = rows_->Step();
   if (!next.ok() || *next != WaitsFor::kNothing) return next;

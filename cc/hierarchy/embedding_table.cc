@@ -88,7 +88,9 @@ absl::Status EmbeddingTable::FindInMemory(absl::Span<const Key> keys, const RowS
     default_rows_served_.Add(marked_absent);
     if (ends_here && (is_last || tier.store->IsComplete())) {
       default_rows_served_.Add(pending->size());
-      for (size_t i = 0; i < pending->size(); ++i) sink.PutDefault((*pending)[i]);
+      for (size_t i = 0; i < pending->size(); ++i) {
+        sink.PutDefault((*pending)[i], keys[(*pending)[i]]);
+      }
       pending->Clear();
     }
   }
@@ -126,7 +128,7 @@ absl::Status EmbeddingTable::FindRaw(absl::Span<const Key> keys, uint8_t* rows, 
   std::fill_n(found, keys.size(), true);
   for (size_t i = 0; i < pending.size(); ++i) {
     found[pending[i]] = false;
-    sink.PutDefault(pending[i]);
+    sink.PutDefault(pending[i], keys[pending[i]]);
   }
   return absl::OkStatus();
 }

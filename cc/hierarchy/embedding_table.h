@@ -129,7 +129,7 @@ class EmbeddingTable {
   absl::StatusOr<bool> ReadNow(OwnRead* own) const;
   absl::StatusOr<bool> ReadUntil(const std::shared_ptr<OwnRead>& own,
                                  std::chrono::steady_clock::time_point deadline);
-  void PutAnswer(uint32_t position, const Answer& answer, const RowSink& sink,
+  void PutAnswer(uint32_t position, Key key, const Answer& answer, const RowSink& sink,
                  MissDeadline* deadline) const;
   // Asks the tiers that may wait.
   absl::Status ReadStores(StoreRead* read) const;

@@ -81,14 +81,15 @@ absl::Status EmbeddingTable::FindInStores(absl::Span<const Key> keys, const RowS
     if (absl::Status failure = memory.Find(keys, sink, &left); !failure.ok()) return failure;
     if (was_complete && memory.IsComplete()) {
       default_rows_served_.Add(static_cast<int64_t>(left.size()));
-      for (size_t i = 0; i < left.size(); ++i) sink.PutDefault(left[i]);
+      for (size_t i = 0; i < left.size(); ++i) sink.PutDefault(left[i], keys[left[i]]);
       left.Clear();
     }
   }
   for (size_t i = 0, next = 0; i < pending->size() && next < left.size(); ++i) {
     if (left[next] != (*pending)[i]) continue;
     ++next;
-    PutAnswer((*pending)[i], answers[unique.index(i)], sink, deadline);
+    const uint32_t position = (*pending)[i];
+    PutAnswer(position, keys[position], answers[unique.index(i)], sink, deadline);
   }
   pending->Clear();
   // What was taken over, its reader promotes; what is read until a deadline, who reads it.
@@ -123,17 +124,17 @@ absl::StatusOr<bool> EmbeddingTable::ReadUntil(const std::shared_ptr<OwnRead>& o
   return ok.has_value();
 }
 
-void EmbeddingTable::PutAnswer(uint32_t position, const Answer& answer, const RowSink& sink,
-                               MissDeadline* deadline) const {
+void EmbeddingTable::PutAnswer(uint32_t position, Key key, const Answer& answer,
+                               const RowSink& sink, MissDeadline* deadline) const {
   if (answer.read == nullptr) {
-    sink.PutDefault(position);
+    sink.PutDefault(position, key);
     deadline->degraded.push_back(position);
     degraded_rows_.Add(1);
     return;
   }
   const uint8_t tier = answer.read->found_by[answer.index];
   if (tier == StoreRead::kNobody) {
-    sink.PutDefault(position);
+    sink.PutDefault(position, key);
     default_rows_served_.Add(1);
   } else {
     sink.Put(position, answer.read->rows.data() + answer.index * spec_.row_bytes());

@@ -1,6 +1,7 @@
 #include "cc/hierarchy/table_handle.h"
 
 #include <cstring>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -48,7 +49,8 @@ TableHandle::TableHandle(std::shared_ptr<EmbeddingTable> table, const TableConfi
       followed_(std::move(followed)),
       out_of_range_(config.out_of_range),
       vocabulary_size_(config.vocabulary_size),
-      miss_deadline_(config.miss_deadline_us) {}
+      miss_deadline_(config.miss_deadline_us),
+      default_buckets_(config.default_buckets()) {}
 
 TableHandle::~TableHandle() = default;
 
@@ -83,20 +85,26 @@ absl::Status TableHandle::WaitUntil(const std::string& position,
 
 absl::Status TableHandle::ResolveDefaultRow(const nlohmann::json& wanted) {
   const int64_t dim = spec().embedding_dim;
-  std::vector<uint8_t> stored(dim * sizeof(float));
+  const size_t count = default_buckets_.count;
+  size_t stored_bytes = dim * sizeof(float);
+  std::vector<uint8_t> stored(stored_bytes);
   DecodeRow decode[3];
   for (int t = 0; t < 3; ++t) {
     decode[t] = SelectDecodeRow(RowFormat::kFloat32, static_cast<ElementType>(t), SelectedCpuIsa());
   }
   if (wanted.is_object()) {
-    const Key id = wanted.at("id").get<Key>();
-    stored.resize(spec().row_bytes());
-    bool found = false;
-    if (absl::Status status = table_->FindRaw({&id, 1}, stored.data(), &found); !status.ok())
-      return status;
-    if (!found) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          spec().Described(), ": `default_row` names id ", id, ", which the table does not hold"));
+    std::vector<Key> ids(count);
+    std::iota(ids.begin(), ids.end(), wanted.at("id").get<Key>());
+    stored_bytes = spec().row_bytes();
+    stored.resize(count * stored_bytes);
+    const std::unique_ptr<bool[]> found(new bool[count]);
+    absl::Status status = table_->FindRaw(ids, stored.data(), found.get());
+    if (!status.ok()) return status;
+    for (size_t i = 0; i < count; ++i) {
+      if (found[i]) continue;
+      return absl::InvalidArgumentError(absl::StrCat(spec().Described(),
+                                                     ": `default_row` names id ", ids[i],
+                                                     ", which the table does not hold"));
     }
     for (int t = 0; t < 3; ++t) {
       decode[t] = SelectDecodeRow(spec().row_format, static_cast<ElementType>(t), SelectedCpuIsa());
@@ -113,8 +121,11 @@ absl::Status TableHandle::ResolveDefaultRow(const nlohmann::json& wanted) {
     }
   }
   for (int t = 0; t < 3; ++t) {
-    default_rows_[t].resize(RowBytes(PlainFormat(static_cast<ElementType>(t)), dim));
-    decode[t](stored.data(), default_rows_[t].data(), dim);
+    const size_t bytes = RowBytes(PlainFormat(static_cast<ElementType>(t)), dim);
+    default_rows_[t].resize(count * bytes);
+    for (size_t i = 0; i < count; ++i) {
+      decode[t](stored.data() + i * stored_bytes, default_rows_[t].data() + i * bytes, dim);
+    }
   }
   return absl::OkStatus();
 }
@@ -128,6 +139,7 @@ RowSink TableHandle::SinkFor(ElementType type, void* destination) const {
                     : SelectDecodeRow(spec().row_format, type, SelectedCpuIsa());
   sink.embedding_dim = spec().embedding_dim;
   sink.default_row = default_rows_[static_cast<int>(type)].data();
+  sink.default_buckets = default_buckets_;
   return sink;
 }
 

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "cc/common/config.h"
+#include "cc/common/default_rows.h"
 #include "cc/common/rows.h"
 #include "cc/hierarchy/embedding_table.h"
 #include "nlohmann/json.hpp"
@@ -48,10 +49,11 @@ class TableHandle {
   // elements. Not longer than this handle.
   RowSink SinkFor(ElementType type, void* destination) const;
 
-  // What ids without a row get, embedding_dim elements of `type`.
+  // What ids without a row get, embedding_dim elements of `type` for each bucket.
   absl::Span<const uint8_t> default_row(ElementType type) const {
     return default_rows_[static_cast<int>(type)];
   }
+  DefaultBuckets default_buckets() const { return default_buckets_; }
 
   // Of a lookup that begins now; none where it waits as long as the stores take.
   std::optional<MissDeadline> NewMissDeadline() const {
@@ -79,7 +81,8 @@ class TableHandle {
   const OutOfRange out_of_range_;
   const int64_t vocabulary_size_;
   const std::chrono::microseconds miss_deadline_;  // 0: none
-  std::vector<uint8_t> default_rows_[3];           // decoded, by ElementType
+  const DefaultBuckets default_buckets_;
+  std::vector<uint8_t> default_rows_[3];  // decoded, by ElementType
 };
 
 }  // namespace tf_hps

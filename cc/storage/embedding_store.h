@@ -61,9 +61,9 @@ class EmbeddingStore {
 
   // For each position p in *pending whose key is stored: sink.Put(p, row) with a whole row, never a
   // torn one, and p leaves *pending. A position whose key is remembered as unknown gets
-  // sink.PutDefault(p) and leaves too. Positions left in *pending were not found, which is no
-  // error; their destination may have been written and is undefined. On error *pending holds every
-  // position that was not answered.
+  // sink.PutDefault(p, keys[p]) and leaves too. Positions left in *pending were not found, which is
+  // no error; their destination may have been written and is undefined. On error *pending holds
+  // every position that was not answered.
   virtual absl::Status Find(absl::Span<const Key> keys, const RowSink& sink,
                             Pending* pending) const = 0;
 

@@ -121,6 +121,7 @@ void MemoryStore::FindAndTouch(absl::Span<const Key> keys, const RowSink& sink, 
   probe.decode = sink.decode;
   probe.embedding_dim = sink.embedding_dim;
   probe.default_row = sink.default_row;
+  probe.default_buckets = sink.default_buckets;
 
   constexpr size_t kPart = SetProbe::kMaxKeys;
   uint32_t positions[kPart], missing[kPart + 1], elsewhere[kPart + 1], again[kPart + 1];

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cc/common/default_rows.h"
 #include "cc/common/key.h"
 #include "cc/common/row_codec.h"
 #include "cc/storage/key_set.h"
@@ -29,6 +30,7 @@ struct SetProbe {
   DecodeRow decode = nullptr;
   int64_t embedding_dim = 0;
   const uint8_t* default_row = nullptr;
+  DefaultBuckets default_buckets;
 
   // The part's: n positions (kMaxKeys at most), from `positions`, or first_position + i where that
   // is null.

@@ -100,8 +100,12 @@ class Pipeline {
       const bool stored = here && code >= KeySet::kFirstRow;
       ProbedKey& key = group.keys[found];
       key.set = set;
-      key.row = stored ? probe_.slab + (code - KeySet::kFirstRow) * probe_.slab_stride
-                       : probe_.default_row;
+      // By a branch that all keys take alike, and not by whether this one is stored.
+      const uint8_t* const default_row = probe_.default_buckets.count == 1
+                                             ? probe_.default_row
+                                             : DefaultRowOf(probe_.keys[position]);
+      key.row =
+          stored ? probe_.slab + (code - KeySet::kFirstRow) * probe_.slab_stride : default_row;
       key.head = head;
       key.position = position;
       key.index = group.keys[i].index;
@@ -114,6 +118,11 @@ class Pipeline {
       found += here ? 1 : 0;
     }
     group.n = found;
+  }
+
+  // Apart: tables with several default rows are rare, and the loop is short without it.
+  __attribute__((noinline, cold)) const uint8_t* DefaultRowOf(Key key) const {
+    return probe_.default_row + probe_.default_buckets.Of(key) * probe_.out_bytes;
   }
 
   static void Prefetch(const uint8_t* row, size_t bytes) {

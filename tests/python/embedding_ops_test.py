@@ -90,7 +90,9 @@ class TestDense:
         np.testing.assert_array_equal(found[[1, 3]], np.zeros([2, 4]))
 
     def test_other_ids_are_refused(self, table, rows):
-        with pytest.raises(TypeError, match=r"integers of at most 64 bits. Received: float32"):
+        with pytest.raises(
+            TypeError, match=r"integers of at most 64 bits, or strings. Received: float32"
+        ):
             tf_hps.embedding_lookup(table, [1.0])
         with pytest.raises(TypeError, match=r"embedding_lookup_sparse takes a SparseTensor"):
             tf_hps.embedding_lookup(table, tf.sparse.from_dense([1]))

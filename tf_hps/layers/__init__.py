@@ -8,3 +8,4 @@ from tf_hps.layers.hps_embedding import HpsEmbedding as HpsEmbedding  # noqa: E4
 from tf_hps.layers.hps_embedding_group import (  # noqa: E402
     HpsEmbeddingGroup as HpsEmbeddingGroup,
 )
+from tf_hps.layers.hps_keys import HpsKeys as HpsKeys  # noqa: E402

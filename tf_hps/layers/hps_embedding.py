@@ -15,6 +15,7 @@ from tf_hps import _config_json
 from tf_hps.config import Config, TableConfig
 from tf_hps.embedding_bags import COMBINERS
 from tf_hps.embedding_ops import embedding_lookup
+from tf_hps.layers.hps_keys import HpsKeys, key_of, to_keys
 from tf_hps.layers.pooling import pooled_lookup
 from tf_hps.table import Table
 
@@ -24,7 +25,7 @@ _TABLE_DTYPES = ("float32", "float16", "bfloat16")
 
 @keras.saving.register_keras_serializable(package="tf_hps")
 class HpsEmbedding(keras.layers.Layer):
-    """Turns integer ids into rows of a table that lives outside of the model.
+    """Turns ids, integers or strings, into rows of a table that lives outside of the model.
 
     Stands where `keras.layers.Embedding` stood: the same masks, shapes and output dtypes. It has no weights
     and no gradient; fine-tuning trains the layers behind it. Every int64 is an id: what an
@@ -35,14 +36,17 @@ class HpsEmbedding(keras.layers.Layer):
         table: A `tf_hps.Table`. Give either it, or `config` and `table_name`.
         config: A `tf_hps.Config`, the path of an `hps.json`, or its content as a dictionary.
         table_name: The table's name in `config`.
-        mask_zero: Whether id 0 is padding that layers behind this one skip. With a `combiner`
-            padding is left out of the sum. Defaults to `False`.
+        mask_zero: Whether the padding key is padding that layers behind this one skip. With a
+            `combiner` padding is left out of the sum. Defaults to `False`.
+        padding_key: The id, or the word, that is padding for `mask_zero`, and that a sparse tensor has
+            where it has nothing. Defaults to 0.
         combiner: `None`, or `"sum"`, `"mean"` or `"sqrtn"` to combine the rows over the last axis of
             the ids. Defaults to `None`.
         **kwargs: `name` and `dtype` of the layer.
 
     Call arguments:
-        inputs: Ids, dense, ragged or sparse, of any integer type; shape `(batch, ...)`.
+        inputs: Ids, dense, ragged or sparse, of any integer type, or strings, whose keys are
+            `tf_hps.word_keys(inputs)`; shape `(batch, ...)`.
         weights: Optional, with a `combiner`: one weight for each id.
 
     Output shape:
@@ -69,6 +73,7 @@ class HpsEmbedding(keras.layers.Layer):
         config: Config | str | os.PathLike[str] | dict[str, Any] | None = None,
         table_name: str | None = None,
         mask_zero: bool = False,
+        padding_key: int | str = 0,
         combiner: str | None = None,
         **kwargs: Any,
     ):
@@ -90,6 +95,8 @@ class HpsEmbedding(keras.layers.Layer):
         self.supports_jit = False
         self.supports_masking = mask_zero and combiner is None
         self.mask_zero = mask_zero
+        self.padding_key = padding_key
+        self._padding = key_of(padding_key)
         self.combiner = combiner
         if table is None:
             # The resource outlives the function that may be traced right now.
@@ -128,15 +135,20 @@ class HpsEmbedding(keras.layers.Layer):
     def to_ids(self, inputs: Any) -> Any:
         """What the layer looks up when it is called with `inputs`: int32 or int64."""
         self._check_not_compiled()
-        ids = _integers(inputs)
+        ids = to_keys(inputs)
         if isinstance(ids, tf.SparseTensor) and self.combiner is None:
-            ids = tf.sparse.to_dense(ids)  # as Keras: what is absent is id 0
+            # As Keras: what is absent is padding.
+            ids = tf.sparse.to_dense(self._comparable(ids), self._padding)
         return ids
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         if not self.mask_zero or self.combiner is not None:
             return None
-        return keras.ops.not_equal(inputs, 0)
+        if isinstance(inputs, keras.KerasTensor):
+            if self._padding != 0 or inputs.dtype == "string":
+                inputs = HpsKeys()(inputs)
+            return keras.ops.not_equal(inputs, self._padding)
+        return self._is_kept(self.to_ids(inputs))
 
     def compute_output_shape(
         self, input_shape: tuple[int | None, ...], weights_shape: Any = None
@@ -158,6 +170,7 @@ class HpsEmbedding(keras.layers.Layer):
             "config": self._table_config(),
             "table_name": self.table.name,
             "mask_zero": self.mask_zero,
+            "padding_key": self.padding_key,
             "combiner": self.combiner,
         }
 
@@ -186,11 +199,18 @@ class HpsEmbedding(keras.layers.Layer):
                 "the graph. Leave out `jit_compile=True`, or compile only the layers behind it."
             )
 
+    def _comparable(self, ids: Any) -> Any:
+        """Ids that are compared with the padding key, which may not be an int32."""
+        return ids if self._padding == 0 else tf.cast(ids, tf.int64)
+
+    def _is_kept(self, ids: Any) -> Any:
+        return keras.ops.not_equal(self._comparable(ids), self._padding)
+
     def _without_padding(self, ids: Any, weights: Any) -> Any:
         if not self.mask_zero:
             return weights
         flat = ids.flat_values if isinstance(ids, tf.RaggedTensor) else getattr(ids, "values", ids)
-        kept = tf.cast(flat != 0, tf.float32)
+        kept = tf.cast(self._is_kept(flat), tf.float32)
         if weights is not None:
             given = getattr(weights, "flat_values", getattr(weights, "values", weights))
             kept *= tf.cast(given, tf.float32)
@@ -203,14 +223,3 @@ class HpsEmbedding(keras.layers.Layer):
 
 def _config(config: Any) -> Any:
     return _config_json.write_private(json.dumps(config)) if isinstance(config, dict) else config
-
-
-def _integers(inputs: Any) -> Any:
-    if not isinstance(inputs, (tf.Tensor, tf.RaggedTensor, tf.SparseTensor)):
-        inputs = tf.convert_to_tensor(inputs)
-    if inputs.dtype in (tf.int32, tf.int64):
-        return inputs
-    if not (inputs.dtype.is_integer or inputs.dtype.is_floating):
-        raise TypeError(f"Ids are integers. Received: inputs of dtype {inputs.dtype.name}")
-    # Keras traces subclassed models with float32 ids.
-    return tf.cast(inputs, tf.int64)

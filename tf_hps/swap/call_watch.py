@@ -40,14 +40,19 @@ def watch_calls(model: Any, layers: Sequence[Any]) -> list[Usage] | None:
     with contextlib.ExitStack() as stack:
         for layer, usage in zip(layers, usages, strict=True):
             stack.enter_context(_watched(layer, usage))
-        try:
-            specs = [_spec(spec) for spec in get_input_signature(model)]
-            tf.function(model, autograph=False).get_concrete_function(*specs)
-        except Exception:  # Whatever a user's call() raises: nothing was seen, nothing is lost.
-            return None
-        finally:
-            model._clear_losses()  # Those of the trace are tensors of a graph that is gone.
-    return usages
+        traced = trace(model)
+    return None if traced is None else usages
+
+
+def trace(model: Any) -> Any:
+    """The model as a ConcreteFunction, or None where it cannot be traced as it would be exported."""
+    try:
+        specs = [_spec(spec) for spec in get_input_signature(model)]
+        return tf.function(model, autograph=False).get_concrete_function(*specs)
+    except Exception:  # Whatever a user's call() raises: nothing was seen, nothing is lost.
+        return None
+    finally:
+        model._clear_losses()  # Those of the trace are tensors of a graph that is gone.
 
 
 def _spec(structure: Any) -> Any:

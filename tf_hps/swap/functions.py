@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tf_hps.swap.attributes import own_attributes
+
 
 def layers_held(value: Any, depth: int = 3) -> Iterator[keras.Layer]:
     """Layers that the callable `value` holds: closures, globals, bound methods, partials.
@@ -47,6 +49,14 @@ def _parts(value: Any) -> Iterator[Any]:
         yield from value
     elif isinstance(value, dict):
         yield from value.values()
+
+
+def function_that_holds(layer: Any, other: Any) -> str:
+    """Says which attribute of `other` is a function that holds `layer`; empty: none."""
+    for name, value in own_attributes(other):
+        if is_function(value) and any(held is layer for held in layers_held(value)):
+            return f"the function `{name}` of `{other.name}` holds it"
+    return ""
 
 
 def is_function(value: Any) -> bool:

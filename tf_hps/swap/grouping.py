@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from keras import tree
 
 from tf_hps.layers import HpsEmbedding, HpsEmbeddingGroup
-
-# New inputs like those of a model; and a model like a given one around new inputs and outputs.
-InputsLike = Callable[[Any], Any]
-ModelLike = Callable[[Any, Any, Any], Any]
+from tf_hps.swap.functional_graph import InputsLike, ModelLike, Rebuilt, graph_nodes
 
 
 def group_lookups(model: Any, inputs_like: InputsLike, model_like: ModelLike) -> Any:
@@ -19,7 +16,7 @@ def group_lookups(model: Any, inputs_like: InputsLike, model_like: ModelLike) ->
 
     Returns `model` itself where there are not two of them.
     """
-    nodes = _nodes(model)
+    nodes = graph_nodes(model)
     lookups = [node for node in nodes if _is_groupable(node)]
     behind = _behind(nodes, lookups)
     first = [node for node in lookups if id(node) not in behind]
@@ -31,7 +28,7 @@ def group_lookups(model: Any, inputs_like: InputsLike, model_like: ModelLike) ->
         name=_unused_name("embedding_group", model),
     )
 
-    rebuilt = _Rebuilt(model, inputs_like)
+    rebuilt = Rebuilt(model, inputs_like)
     taken = {id(node) for node in first}
     rebuilt.call(node for node in nodes if id(node) not in taken | behind)
     ids = {name: rebuilt[node.input_tensors[0]] for name, node in zip(names, first, strict=True)}
@@ -44,10 +41,10 @@ def group_lookups(model: Any, inputs_like: InputsLike, model_like: ModelLike) ->
 
 def ungroup_lookups(model: Any, inputs_like: InputsLike, model_like: ModelLike) -> Any:
     """The opposite: each feature of a group is looked up by its own layer again."""
-    nodes = _nodes(model)
+    nodes = graph_nodes(model)
     if not any(isinstance(node.operation, HpsEmbeddingGroup) for node in nodes):
         return model
-    rebuilt = _Rebuilt(model, inputs_like)
+    rebuilt = Rebuilt(model, inputs_like)
     for node in nodes:
         if not isinstance(node.operation, HpsEmbeddingGroup):
             rebuilt.call([node])
@@ -57,40 +54,6 @@ def ungroup_lookups(model: Any, inputs_like: InputsLike, model_like: ModelLike) 
         for before, after in zip(node.output_tensors, tree.flatten(rows), strict=True):
             rebuilt[before] = after
     return rebuilt.model(model_like)
-
-
-class _Rebuilt:
-    """The tensors of a model's graph, and what stands for them in a new one."""
-
-    def __init__(self, model: Any, inputs_like: InputsLike):
-        self._model = model
-        self._inputs = inputs_like(model.input)
-        flat = tree.flatten(self._inputs)
-        self.tensors = {id(old): new for old, new in zip(model.inputs, flat, strict=True)}
-
-    def __getitem__(self, tensor: Any) -> Any:
-        return self.tensors[id(tensor)]
-
-    def __setitem__(self, tensor: Any, new: Any) -> None:
-        self.tensors[id(tensor)] = new
-
-    def call(self, nodes: Iterable[Any]) -> None:
-        for node in nodes:
-            args, kwargs = node.arguments.fill_in(self.tensors)
-            outputs = tree.flatten(node.operation(*args, **kwargs))
-            for before, after in zip(node.output_tensors, outputs, strict=True):
-                self[before] = after
-
-    def model(self, model_like: ModelLike) -> Any:
-        outputs = tree.map_structure(self.__getitem__, self._model._outputs_struct)
-        return model_like(self._model, self._inputs, outputs)
-
-
-def _nodes(model: Any) -> list[Any]:
-    """The calls of the model's graph, each behind those it depends on."""
-    depths = sorted(model._nodes_by_depth, reverse=True)
-    nodes = [node for depth in depths for node in model._nodes_by_depth[depth]]
-    return [node for node in nodes if node.operation and not node.is_input]
 
 
 def _behind(nodes: list[Any], lookups: list[Any]) -> set[int]:

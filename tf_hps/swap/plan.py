@@ -8,10 +8,11 @@ from typing import Any
 import keras
 
 from tf_hps.store.embedding_rows import describe_rows, exact_row_format, output_dtype
-from tf_hps.swap.attributes import own_attributes
 from tf_hps.swap.call_watch import Usage, watch_calls
-from tf_hps.swap.functions import is_function, layers_held
+from tf_hps.swap.fold_plan import plan_folding
+from tf_hps.swap.functions import function_that_holds
 from tf_hps.swap.table_names import table_name
+from tf_hps.swap.vocabularies import Folding
 
 # What a subclass may not have of its own: the rest of the layer is in its rows.
 _CALL = ("__call__", "call", "quantized_call", "compute_mask", "embeddings")
@@ -28,6 +29,7 @@ class Move:
     # See embedding_rows: decides what Keras makes of quantized rows in mixed precision.
     autocast: str | None
     output_dtype: str
+    folding: Folding | None = None  # Its keys, where they are not the numbers of rows.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +47,12 @@ class SwapPlan:
     notes: tuple[str, ...]
 
 
-def plan_swap(model: keras.Layer, min_rows: int = 0, row_format: str | None = None) -> SwapPlan:
+def plan_swap(
+    model: keras.Layer,
+    min_rows: int = 0,
+    row_format: str | None = None,
+    fold_lookups: bool = False,
+) -> SwapPlan:
     """Looks at `model` and changes nothing."""
     layers = list({id(layer): layer for layer in model._flatten_layers()}.values())
     embeddings = [layer for layer in layers if isinstance(layer, keras.layers.Embedding)]
@@ -69,6 +76,17 @@ def plan_swap(model: keras.Layer, min_rows: int = 0, row_format: str | None = No
         table = table_name(layer, model, [move.table for move in moves])
         dtype = output_dtype(layer, autocast)
         moves.append(Move(layer, table, fmt, describe_rows(layer), autocast, dtype))
+    if fold_lookups:
+        foldings, why_stay = plan_folding(model, layers, [move.layer for move in moves])
+        moves = [
+            dataclasses.replace(
+                m, folding=f, why=f"{m.why}, by the {f.known:,} keys of `{f.lookup.name}`"
+            )
+            if (f := foldings.get(id(m.layer)))
+            else m
+            for m in moves
+        ]
+        notes += [f"the vocabulary `{name}` stays: {why}" for name, why in why_stay.items()]
     return SwapPlan(tuple(moves), tuple(stays), tuple(notes))
 
 
@@ -105,9 +123,9 @@ def _why_not(
         own = other._trainable_variables + other._non_trainable_variables
         if any(id(variable) in variables for variable in own):
             return f"its rows are used by `{other.name}` too"
-        for name, value in own_attributes(other):
-            if is_function(value) and any(held is layer for held in layers_held(value)):
-                return f"the function `{name}` of `{other.name}` holds it"
+        holder = function_that_holds(layer, other)
+        if holder:
+            return holder
     if usage.read_outside:
         return f"`{max(usage.read_outside).lstrip('_')}` is read outside of its call"
     if len(usage.autocast) > 1 and layer.quantization_mode:

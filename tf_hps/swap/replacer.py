@@ -10,8 +10,10 @@ import keras
 from keras import tree
 from keras.src.models.functional import Functional
 
+from tf_hps.layers import HpsKeys
 from tf_hps.swap.attributes import TRAINING, map_layers
 from tf_hps.swap.copy_layer import check_copyable, copy_layer, replace_in_place
+from tf_hps.swap.direct_keys import without_keys, without_keys_in_line
 
 Regroup = Callable[[Any, Any, Any], Any]
 
@@ -74,10 +76,14 @@ class LayerReplacer:
         with _uncompiled(model):
             if isinstance(model, keras.Sequential):
                 clone = keras.models.clone_model(model, clone_function=self)
+                if any(isinstance(layer, HpsKeys) for layer in clone.layers):
+                    clone = without_keys_in_line(clone)
             else:
                 clone = keras.models.clone_model(
                     model, input_tensors=_inputs_like(model.input), clone_function=self
                 )
+                if any(isinstance(layer, HpsKeys) for layer in clone.layers):
+                    clone = without_keys(clone, _inputs_like, _model_like)
                 if self._regroup is not None:
                     clone = self._regroup(clone, _inputs_like, _model_like)
         clone._dtype_policy = model._dtype_policy  # It decides in which dtype its layers read.

@@ -18,7 +18,8 @@ from tf_hps.swap.plan import SwapPlan
 class EmbeddingReport:
     """One Embedding layer of a swapped model.
 
-    `table`, `generation` and `row_format` are empty for a layer that stayed.
+    `table`, `generation` and `row_format` are empty for a layer that stayed. `keys`: known to a
+    vocabulary that went; 0 where none did.
     """
 
     layer: str
@@ -30,6 +31,7 @@ class EmbeddingReport:
     table: str = ""
     generation: str = ""
     row_format: str = ""
+    keys: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +125,7 @@ def make_report(
             table=move.table,
             generation=generations[move.table],
             row_format=move.row_format,
+            keys=0 if move.folding is None else move.folding.known,
         )
         for move in plan.moves
     ]

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tf_hps.embedding_ops import embedding_lookup
 from tf_hps.layers import HpsEmbedding
+from tf_hps.row_keys import MOST_UNKNOWN_ROWS, UNKNOWN
 from tf_hps.swap.copy_layer import CannotCopy
 from tf_hps.swap.grouping import ungroup_lookups
 from tf_hps.swap.replacer import LayerReplacer, compile_like
@@ -86,6 +87,12 @@ def _rows(layer: HpsEmbedding, grow: bool) -> npt.NDArray[np.float32]:
     low, high = 0, -1
     for keys, _ in table.scan(_BATCH):
         low, high = min(low, int(keys.min())), max(high, int(keys.max()))
+    if low < UNKNOWN + 2 * MOST_UNKNOWN_ROWS:
+        raise ValueError(
+            f"An Embedding has rows 0 to input_dim - 1. Received: table {table.name!r} of `{layer.name}`, whose "
+            "rows are stored under the keys of a vocabulary that went (fold_lookups); the model that was "
+            "swapped still has it, and its rows"
+        )
     size = layer.vocabulary_size or high + 1
     if low < 0 or (high >= size and not grow):
         raise ValueError(

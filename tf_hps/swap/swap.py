@@ -8,9 +8,9 @@ from typing import Any, Literal
 import keras
 
 from tf_hps.config import Config, MemoryConfig, RocksdbConfig, TableConfig
-from tf_hps.layers import HpsEmbedding
+from tf_hps.layers import HpsEmbedding, HpsKeys
 from tf_hps.progress import Progress
-from tf_hps.store import StoreWriter, row_formats
+from tf_hps.store import RowSource, StoreWriter, row_formats
 from tf_hps.store.embedding_rows import EmbeddingRows
 from tf_hps.swap.call_watch import watch_calls
 from tf_hps.swap.copy_layer import CannotCopy
@@ -18,6 +18,7 @@ from tf_hps.swap.grouping import group_lookups
 from tf_hps.swap.plan import Move, SwapPlan, plan_swap
 from tf_hps.swap.replacer import LayerReplacer, compile_like
 from tf_hps.swap.report import make_report, remember
+from tf_hps.swap.vocabulary_watch import watch_vocabularies
 
 
 def swap_embeddings(
@@ -30,7 +31,8 @@ def swap_embeddings(
     memory: MemoryConfig | Literal[False] | None = None,
     read_only: bool = True,
     out_of_range: str = "default_row",
-    default_row: str | list[float] | dict[str, int] = "zeros",
+    default_row: str | list[float] | dict[str, int | str] = "zeros",
+    fold_lookups: bool = False,
     group: bool = True,
     in_place: bool = False,
     return_report: bool = False,
@@ -64,6 +66,10 @@ def swap_embeddings(
             a CPU, or `"wrap_negatives"` as in Keras. Defaults to `"default_row"`.
         default_row: The row of unknown ids: `"zeros"`, a list of floats, or `{"id": n}`. Defaults to
             `"zeros"`.
+        fold_lookups: Whether `StringLookup`s and `IntegerLookup`s go that only feed Embeddings: rows are
+            stored under the ids themselves, words under `tf_hps.word_keys`, and the model takes both as
+            before. Ids that the vocabulary does not know keep the rows that they had, as default rows, until
+            rows of their own are published. Defaults to `False`.
         group: Whether the lookups of a functional model that wait for no other lookup become one op, an
             `HpsEmbeddingGroup` that holds their layers. Defaults to `True`.
         in_place: Whether a subclassed model may be changed itself, and returned. Needed for models that
@@ -85,8 +91,11 @@ def swap_embeddings(
     check_keras_3(model)
     if row_format is not None:
         row_formats.check_row_format(row_format)
-    plan = plan_swap(model, min_rows, row_format)
-    targets = [move.layer for move in plan.moves]
+    plan = plan_swap(model, min_rows, row_format, fold_lookups)
+    moved = [move.layer for move in plan.moves]
+    foldings = {id(move.folding.lookup): move.folding for move in plan.moves if move.folding}
+    folded = [folding.lookup for folding in foldings.values()]
+    targets = moved + folded
     _check_copyable(model, targets, in_place)
     store = os.path.abspath(os.fspath(store))
     generations = _write_rows(plan, store)
@@ -99,17 +108,21 @@ def swap_embeddings(
                 generation=generations[move.table],
                 embedding_dim=move.layer.output_dim,
                 row_format=move.row_format,
-                default_row=default_row,
-                out_of_range=out_of_range,
-                vocabulary_size=move.layer.input_dim,
+                **_meaning(move, default_row, out_of_range),
             )
             for move in plan.moves
         },
     )
     moves = {id(move.layer): move for move in plan.moves}
+
+    def replaced(layer: Any) -> Any:
+        if id(layer) in moves:
+            return _lookup(moves[id(layer)], config)
+        return HpsKeys(padding_key=foldings[id(layer)].padding_key, name=layer.name)
+
     replace = LayerReplacer(
         targets,
-        lambda layer: _lookup(moves[id(layer)], config),
+        replaced,
         in_place,
         group_lookups if group else None,
     )
@@ -118,7 +131,8 @@ def swap_embeddings(
     if plan.moves:
         note = compile_like(served, model)
         notes += [note] if note else []
-        notes += _still_used(served, targets)
+        notes += _still_used(served, moved)
+        _check_unused(served, folded)
     report = make_report(plan, store, generations, notes)
     remember(served, report)
     return (served, report) if return_report else served
@@ -152,7 +166,9 @@ def _write_rows(plan: SwapPlan, store: str) -> dict[str, str]:
     if plan.moves:
         with StoreWriter(store) as writer:
             for move in plan.moves:
-                rows = EmbeddingRows(move.layer, move.row_format, move.autocast)
+                rows: RowSource = EmbeddingRows(move.layer, move.row_format, move.autocast)
+                if move.folding is not None:
+                    rows = move.folding.keyed(rows)
                 with Progress(move.table) as progress:
                     generations[move.table] = writer.write_table(
                         move.table, rows, move.row_format, progress
@@ -169,6 +185,28 @@ def _still_used(served: Any, moved: list[Any]) -> list[str]:
     ]
 
 
+def _check_unused(served: Any, folded: list[Any]) -> None:
+    """A vocabulary that is still asked would give numbers where keys are wanted."""
+    use = watch_vocabularies(served, folded, [], []) if folded else None
+    for lookup in folded:
+        if use is not None and use.was_called(lookup):
+            raise ValueError(
+                f"`{lookup.name}` is still called by an object that a swap does not look into, so its "
+                "vocabulary cannot go: pass fold_lookups=False"
+            )
+
+
+def _meaning(move: Move, default_row: Any, out_of_range: str) -> dict[str, Any]:
+    """What ids get that have no row."""
+    if move.folding is not None:
+        return {"out_of_range": "default_row", "default_row": move.folding.default_row()}
+    return {
+        "out_of_range": out_of_range,
+        "default_row": default_row,
+        "vocabulary_size": move.layer.input_dim,
+    }
+
+
 def _lookup(move: Move, config: Config) -> HpsEmbedding:
     layer = move.layer
     # The policy without its quantization, which is the table's business; see Move.output_dtype.
@@ -179,6 +217,7 @@ def _lookup(move: Move, config: Config) -> HpsEmbedding:
         config=config,
         table_name=move.table,
         mask_zero=layer.mask_zero,
+        padding_key=0 if move.folding is None else move.folding.padding_key,
         name=layer.name,
         dtype=policy,
         activity_regularizer=layer.activity_regularizer,

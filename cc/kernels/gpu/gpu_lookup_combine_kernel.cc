@@ -57,6 +57,7 @@ class GpuLookupCombine : public GpuLookupOp {
     if (weights != nullptr) bags.weights = weights->flat<float>().data();
     bags.combiner = combiner_;
     bags.default_row = static_cast<const float*>(*default_row);
+    bags.default_buckets = input.table->default_buckets();
     const CacheBatch batch = {input.keys, input.n, {rows->data(), type_, nullptr}, false};
     lookup.lookup = std::make_unique<DeviceBagLookup>(&input.table->table(), input.cache, batch,
                                                       bags, input.stream);

@@ -25,7 +25,8 @@ absl::Status PrepareRows(OpKernelContext* ctx, const TableInput& table_input, in
   TF_RETURN_IF_ERROR(ctx->allocate_output(output, shape, &rows));
   auto default_row = input.cache->KeepRow(input.table->default_row(type));
   if (!default_row.ok()) return default_row.status();
-  const CacheBatch batch = {input.keys, input.n, {rows->data(), type, *default_row}, false};
+  const CacheRows out = {rows->data(), type, *default_row, input.table->default_buckets()};
+  const CacheBatch batch = {input.keys, input.n, out, false};
   lookup->lookup =
       std::make_unique<DeviceRowLookup>(&input.table->table(), input.cache, batch, input.stream);
   return absl::OkStatus();

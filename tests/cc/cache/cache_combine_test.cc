@@ -26,7 +26,7 @@ class BagsOfRows {
         ids_(kIds, on_device, stream_.get()),
         splits_(kSplits, on_device, stream_.get()),
         weights_(kWeights, on_device, stream_.get()),
-        default_row_(std::vector<float>(dim, kDefaultValue), on_device, stream_.get()) {
+        default_row_(DefaultRows(dim), on_device, stream_.get()) {
     CacheOptions options;
     options.table = "genre_id";
     options.embedding_dim = dim;
@@ -124,9 +124,19 @@ class BagsOfRows {
   CacheBatch Batch(TestArray<uint8_t>* out, ElementType type) {
     return {ids_.data(), kIds.size(), {out->data(), type, nullptr}, false};
   }
+  // Of two buckets: id 9 is in the second one.
+  static std::vector<float> DefaultRows(int64_t dim) {
+    std::vector<float> rows(2 * dim, kDefaultValue);
+    std::fill_n(rows.begin(), dim, -kDefaultValue);
+    return rows;
+  }
   CacheBags DeviceBags(Combiner combiner, bool weighted) {
-    return {splits_.data(), kBags, weighted ? weights_.data() : nullptr, combiner,
-            default_row_.data()};
+    return {splits_.data(),
+            kBags,
+            weighted ? weights_.data() : nullptr,
+            combiner,
+            default_row_.data(),
+            {2, BucketRule::kFloorMod}};
   }
 
   const int64_t dim_;

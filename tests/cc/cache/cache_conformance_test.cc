@@ -57,6 +57,23 @@ TEST_P(CacheConformance, MissesGetTheDefaultRowWhereTheBatchSaysSo) {
   EXPECT_THAT(table.Firsts(&untouched), ElementsAre(kUntouched));
 }
 
+TEST_P(CacheConformance, UnknownKeysGetTheDefaultRowsOfTheirBuckets) {
+  CachedTable table(Options(), GetParam());
+  table.stored() = {{6, 6}};
+  table.default_buckets = {3, BucketRule::kFloorMod};
+  const std::vector<Key> keys = {6, 7, 8, 9, -4, kMinKey};
+  auto cold = table.Ask(keys, table.home(), true);
+  const auto wanted = [](float stored) {
+    return ElementsAre(stored, kDefault - 10, kDefault - 20, kDefault, kDefault - 20,
+                       kDefault - 10);
+  };
+  EXPECT_THAT(table.Firsts(&cold), wanted(kDefault));
+  EXPECT_THAT(table.Find(keys, table.home()), wanted(6));
+  EXPECT_THAT(table.Find(keys, table.home()), wanted(6)) << "marked as unknown";
+  table.default_buckets.rule = BucketRule::kFingerprint;
+  EXPECT_THAT(table.Find({-1, -2}, table.home()), ElementsAre(kDefault, kDefault - 20));
+}
+
 TEST_P(CacheConformance, AbsenceIsRememberedUntilARowComes) {
   CachedTable table(Options(), GetParam());
   EXPECT_THAT(table.Find({7, 8}, table.home()), ElementsAre(kDefault, kDefault));

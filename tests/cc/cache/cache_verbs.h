@@ -130,6 +130,9 @@ class CachedTable {
     EXPECT_TRUE(cache_->Erase(keys, nullptr, &memory_, stream).ok());
   }
 
+  // Bucket b's default row begins with kDefault - 10 * b.
+  DefaultBuckets default_buckets;
+
   struct Asked {
     std::unique_ptr<TestArray<Key>> keys;
     std::unique_ptr<TestArray<float>> out;
@@ -142,9 +145,14 @@ class CachedTable {
     asked.keys = std::make_unique<TestArray<Key>>(keys, on_device_, stream);
     asked.out = std::make_unique<TestArray<float>>(
         std::vector<float>(keys.size() * dim_, kUntouched), on_device_, stream);
-    asked.default_row =
-        std::make_unique<TestArray<float>>(std::vector<float>(dim_, kDefault), on_device_, stream);
-    asked.rows = {asked.out->data(), ElementType::kFloat32, asked.default_row->data()};
+    std::vector<float> default_rows(dim_, kDefault);
+    for (uint32_t bucket = 1; bucket < default_buckets.count; ++bucket) {
+      const std::vector<float> row = RowOf(kDefault - 10 * static_cast<float>(bucket));
+      default_rows.insert(default_rows.end(), row.begin(), row.end());
+    }
+    asked.default_row = std::make_unique<TestArray<float>>(default_rows, on_device_, stream);
+    asked.rows = {asked.out->data(), ElementType::kFloat32, asked.default_row->data(),
+                  default_buckets};
     CacheBatch batch = {asked.keys->data(), keys.size(), asked.rows, misses_get_default};
     auto lookup = cache_->Lookup(batch, stream);
     EXPECT_TRUE(lookup.ok()) << lookup.status();

@@ -125,7 +125,9 @@ TEST_F(ConfigTest, ATableMayGoWithoutATier) {
 
 TEST_F(ConfigTest, DefaultRowsOfEveryKindAreTaken) {
   for (const char* row :
-       {R"("zeros")", "[1]", "[1e38, -0.0]", R"({"id": 7})", R"({"id": -9223372036854775808})"}) {
+       {R"("zeros")", "[1]", "[1e38, -0.0]", R"({"id": 7})", R"({"id": -9223372036854775808})",
+        R"({"id": 7, "buckets": 3, "by": "fingerprint"})",
+        R"({"id": -1, "buckets": 1048576, "by": "floormod"})"}) {
     EXPECT_EQ(TableRefusal(std::string(R"({"default_row": )") + row + "}"), "") << row;
   }
 }

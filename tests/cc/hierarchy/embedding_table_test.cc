@@ -305,8 +305,25 @@ TEST_F(EmbeddingTableTest, DefaultRowMayBeTheRowOfAnId) {
   EXPECT_THAT(MustFind({12}), ElementsAre(70, 71));
 }
 
+TEST_F(EmbeddingTableTest, UnknownIdsShareDefaultRowsByTheirBuckets) {
+  for (Key key = -3; key < 0; ++key) Put(disk(), key, key, 10 * key);
+  Put(disk(), 4, 4, 4);
+  config_.default_row = {{"id", -3}, {"buckets", 3}, {"by", "floormod"}};
+  Open({"model_memory", "model_disk"});
+  for (int turn = 0; turn < 2; ++turn) {  // memory remembers who is unknown
+    EXPECT_THAT(MustFind({6, 7, 4, -4}), ElementsAre(-3, -30, -2, -20, 4, 4, -1, -10));
+    table_->WaitForPromotions();
+  }
+  ASSERT_TRUE(Insert(7, 70, 71).ok());
+  EXPECT_THAT(MustFind({7, 10}), ElementsAre(70, 71, -2, -20));
+  uint16_t halves[4];
+  ASSERT_TRUE(table_->Find({8, 6}, handle_->SinkFor(ElementType::kFloat16, halves)).ok());
+  EXPECT_THAT(halves, ElementsAre(0xbc00, 0xc900, 0xc200, 0xcf80));
+}
+
 TEST_F(EmbeddingTableTest, DefaultRowOfAnUnknownIdIsAnError) {
-  config_.default_row = {{"id", 7}};
+  Put(disk(), 6, 1, 1);
+  config_.default_row = {{"id", 6}, {"buckets", 2}, {"by", "fingerprint"}};
   config_.sections["model_disk"] = nlohmann::json::object();
   const auto table = EmbeddingTable::Open(spec_, config_);
   ASSERT_TRUE(table.ok());

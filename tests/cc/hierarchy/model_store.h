@@ -60,7 +60,7 @@ class ModelStore : public EmbeddingStore {
         if (const auto row = state_->rows.find(keys[p]); row != state_->rows.end()) {
           sink.Put(p, row->second.data());
         } else if (state_->absent.count(keys[p]) != 0) {
-          sink.PutDefault(p);
+          sink.PutDefault(p, keys[p]);
           pending->CountAbsent(1);
         } else {
           left.push_back(p);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ def fold_lookups(
 
 
 def _stored_keys(body: Body, find: Any, keys: str) -> str:
-    """Adds what computes the keys as they are stored; see stored_keys in vocabularies.py."""
+    """Adds what computes the keys as they are stored; see tf_hps.row_keys."""
     dtype, device = find.attr["Tin"].type, find.device
 
     def add(name: str, op: str, inputs: list[str], **types: int) -> Any:
@@ -82,6 +82,7 @@ def empty_hash_tables(
     objects: Objects,
     hash_tables: Mapping[str, HashTable],
     gone: set[tuple[str, str]],
+    assets: Mapping[str, frozenset[str]],
 ) -> set[str]:
     """Leaves hash tables empty that nobody asks any more; their words go from the graph.
 
@@ -91,10 +92,12 @@ def empty_hash_tables(
         objects: Its objects.
         hash_tables: Who has to do with each.
         gone: The functions and nodes that went.
+        assets: The nodes that carry each asset's path, by the first one, in the assets' order.
 
     Returns:
         The nodes that went.
     """
+    asset_of = {node: asset for asset, chain in assets.items() for node in chain}
     removed: set[str] = set()
     for table in hash_tables.values():
         if table.is_used_otherwise or not table.finds <= gone:
@@ -104,11 +107,16 @@ def empty_hash_tables(
             removed.add(name)
             captured = _empty_function(library, objects, function) if function else set()
             consumers = body.consumers()
-            for constant in {body.tensor(text)[0] for text in filled}:
-                readers = {node.name for node in consumers[constant]}
-                is_constant = body.nodes[constant].op == "Const"
-                if is_constant and readers <= {name} and _forget(objects, constant, captured):
-                    removed.add(constant)
+            for node in {body.tensor(text)[0] for text in filled}:
+                constant = asset_of.get(node, node)
+                carriers = assets.get(constant, {constant})
+                readers = {r.name for carrier in carriers for r in consumers.get(carrier, ())}
+                if node not in asset_of and body.nodes[node].op != "Const":
+                    continue
+                if readers <= removed | carriers and _forget(
+                    objects, constant, captured, list(assets)
+                ):
+                    removed |= carriers
     body.remove(removed)
     return removed
 
@@ -126,11 +134,15 @@ def _empty_function(library: Any, objects: Objects, function: str) -> set[int]:
     return objects.replace_function(function, empty.signature.name)
 
 
-def _forget(objects: Objects, constant: str, captured: set[int]) -> bool:
+def _forget(objects: Objects, constant: str, captured: set[int], assets: Sequence[str]) -> bool:
     """Lets go of the object of a constant; False where other functions have captured it."""
     for number in captured:
         node = objects.saved.nodes[number]
-        if node.WhichOneof("kind") == "constant" and node.constant.operation == constant:
+        kind = node.WhichOneof("kind")
+        operation = node.constant.operation if kind == "constant" else ""
+        if kind == "asset":
+            operation = assets[node.asset.asset_file_def_index]
+        if operation == constant:
             if objects.is_captured(number):
                 return False
             objects.make_nothing(number)

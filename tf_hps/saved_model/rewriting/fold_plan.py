@@ -11,6 +11,7 @@ from tf_hps.saved_model.rewriting.origins import Origins
 from tf_hps.saved_model.rewriting.vocabularies import (
     FIND,
     INITIALIZERS,
+    SIZE,
     CannotFold,
     FoldedLookup,
     Folding,
@@ -47,6 +48,7 @@ def plan_folding(
     live: Collection[str],
     origins: Origins,
     tables: Mapping[str, tuple[Collection[str], int]],
+    assets: Mapping[str, str],
 ) -> FoldPlan:
     """Looks for vocabularies.
 
@@ -55,8 +57,9 @@ def plan_folding(
         live: The nodes of the main graph that count.
         origins: Where what they read comes from.
         tables: The variables' nodes and the rows of each table, by its name.
+        assets: Files by the nodes that name them.
     """
-    vocabularies = read_vocabularies(instances, origins)
+    vocabularies = read_vocabularies(instances, origins, assets)
     foldings: dict[str, Folding] = {}
     lookups: dict[int, list[FoldedLookup]] = {}
     stay: dict[str, str] = {}
@@ -101,7 +104,7 @@ def _hash_table(table: str, instances: Iterable[Instance], origins: Origins) -> 
             handle = instance.body.data_inputs(node)[0]
             if origins.node(instance, handle) != table:
                 continue
-            if node.op == FIND:
+            if node.op in (FIND, SIZE):
                 finds.add((instance.body.name, node.name))
             elif node.op not in INITIALIZERS:
                 is_used_otherwise = True

@@ -12,6 +12,7 @@ from tensorflow.python.framework import op_def_registry
 
 from tf_hps import ops
 from tf_hps.saved_model.rewriting import table_nodes
+from tf_hps.saved_model.rewriting.asset_files import asset_chains, drop_assets
 from tf_hps.saved_model.rewriting.fold_nodes import empty_hash_tables, fold_lookups
 from tf_hps.saved_model.rewriting.function_copies import FunctionCopies
 from tf_hps.saved_model.rewriting.lookup_nodes import replace_lookups, replace_stitches
@@ -24,8 +25,8 @@ SharedName = Callable[[PlannedTable, str], str]
 
 def edit_graph(
     meta_graph: Any, plan: GraphPlan, objects: Objects, config_file: str, shared_name: SharedName
-) -> None:
-    """Rewrites a meta graph in place.
+) -> set[str]:
+    """Rewrites a meta graph in place; returns the names of assets that it needs no more.
 
     Args:
         meta_graph: The MetaGraphDef that the plan is of.
@@ -49,7 +50,9 @@ def edit_graph(
     replace_stitches(body, plan.stitches[id(plan.flow.graph)], tables)
     folded = fold_lookups(body, plan.fold.lookups.get(id(plan.flow.graph), ()), plan.roots.outputs)
     asked_no_more = copies.gone | {("", name) for name in folded}
-    gone |= empty_hash_tables(body, library, objects, plan.fold.hash_tables, asked_no_more)
+    assets = asset_chains(body, meta_graph)
+    gone |= empty_hash_tables(body, library, objects, plan.fold.hash_tables, asked_no_more, assets)
+    unnamed = drop_assets(meta_graph, objects, gone)
     live = [name for name in plan.roots.live if name in body.nodes]
     replace_lookups(body, plan.flow.graph, tables, copies.name, live)
     path, asset = table_nodes.add_config_asset(meta_graph, body, config_file)
@@ -61,6 +64,7 @@ def edit_graph(
     if objects.saved.nodes:
         _edit_objects(objects, plan, library, asset, shared_name)
     _name_ops(meta_graph)
+    return unnamed
 
 
 def _is_read(body: Any, node: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tensorflow.core.protobuf import saved_object_graph_pb2, trackable_object_graph_pb2
@@ -112,6 +112,16 @@ class Objects:
         node = self.saved.nodes.add()
         node.asset.asset_file_def_index = asset
         return len(self.saved.nodes) - 1
+
+    def renumber_assets(self, kept: Sequence[int]) -> None:
+        """Lets assets have their new places in the list of the meta graph, which has only these left."""
+        for number, node in enumerate(self.saved.nodes):
+            if node.WhichOneof("kind") != "asset":
+                continue
+            if node.asset.asset_file_def_index in kept:
+                node.asset.asset_file_def_index = kept.index(node.asset.asset_file_def_index)
+            else:
+                self.make_nothing(number)
 
     def add_function(self, name: str, captured: Iterable[int], output: Any) -> int:
         """Adds a function of a table without arguments; `output` is the structure of its result."""

@@ -43,6 +43,10 @@ class Origins:
         found = self._nodes(instance, text)
         return found.pop() if len(found) == 1 else None
 
+    def graph_node(self, name: str) -> Any:
+        """The node of the main graph that `node` named."""
+        return self._graph.body.nodes[name]
+
     def constant(self, instance: Instance, text: str) -> Any:
         """The value of a tensor that is a constant here or in the main graph; None of others."""
         node = self._resolve(instance, text)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tf_hps.saved_model.rewriting.asset_files import asset_chains, asset_files
 from tf_hps.saved_model.rewriting.flow import Flow, Instance, Use
 from tf_hps.saved_model.rewriting.fold_plan import NOTHING, FoldPlan, plan_folding
 from tf_hps.saved_model.rewriting.graph_roots import GraphRoots
@@ -121,6 +123,7 @@ def plan_graph(
     min_rows: int,
     drop_unread: bool,
     fold_lookups: bool,
+    folder: str,
 ) -> GraphPlan:
     """Looks at a meta graph and changes nothing.
 
@@ -131,6 +134,7 @@ def plan_graph(
         min_rows: Variables with fewer rows stay.
         drop_unread: Whether variables go that no function reads.
         fold_lookups: Whether vocabularies go that only feed tables.
+        folder: The SavedModel's, where its assets are.
     """
     flow = Flow(meta_graph.graph_def)
     roots = GraphRoots(meta_graph, flow)
@@ -163,7 +167,15 @@ def plan_graph(
     originals = {number for number, node in roots.nodes.items() if node in moved}
     slots = {roots.nodes.get(number) for number in objects.slots(originals)}
     dropped = [v for v in unread if v.node not in moved and (drop_unread or v.node in slots)]
-    folded = _folded(flow, roots, saving, objects, tables) if fold_lookups else NOTHING
+    folded = NOTHING
+    if fold_lookups:
+        files = asset_files(meta_graph)
+        assets = {
+            node: os.path.join(folder, "assets", files[asset])
+            for asset, chain in asset_chains(flow.graph.body, meta_graph).items()
+            for node in chain
+        }
+        folded = _folded(flow, roots, saving, objects, tables, assets)
     tables = [dataclasses.replace(t, folding=folded.foldings.get(t.name)) for t in tables]
     gone = {*moved, *(variable.node for variable in dropped)}
     kept = [k for k in kept if k.variable.node not in gone]
@@ -219,12 +231,13 @@ def _folded(
     saving: Iterable[Instance],
     objects: Objects,
     tables: Iterable[PlannedTable],
+    assets: Mapping[str, str],
 ) -> FoldPlan:
     left_out = set(map(id, saving))
     instances = [i for i in (flow.graph, *flow.instances()) if id(i) not in left_out]
     origins = Origins(flow, objects.saved)
     wanted = {table.name: (table.nodes, table.rows) for table in tables if not table.parts}
-    return plan_folding(instances, roots.live, origins, wanted)
+    return plan_folding(instances, roots.live, origins, wanted, assets)
 
 
 def _partitioned(

@@ -9,15 +9,16 @@ from typing import Any, Literal
 
 from tf_hps.config import Config, MemoryConfig, RocksdbConfig, TableConfig
 from tf_hps.progress import Progress
+from tf_hps.row_keys import default_row
 from tf_hps.saved_model.config_assets import STORE_FOLDER
 from tf_hps.saved_model.lookup_groups import group_saved_model
+from tf_hps.saved_model.rewriting.asset_files import asset_files
 from tf_hps.saved_model.rewriting.check import check_rewrite
 from tf_hps.saved_model.rewriting.graph_edit import edit_graph
 from tf_hps.saved_model.rewriting.plan import GraphPlan, PlannedTable, agreed, plan_graph
 from tf_hps.saved_model.rewriting.plan_report import make_report
 from tf_hps.saved_model.rewriting.report import RewriteReport
 from tf_hps.saved_model.rewriting.source_model import SourceModel
-from tf_hps.saved_model.rewriting.vocabularies import UNKNOWN
 from tf_hps.store import StoreWriter
 
 _OUT_OF_RANGE = ("error", "default_row", "wrap_negatives")
@@ -89,7 +90,13 @@ def rewrite(
     plans = agreed(
         [
             plan_graph(
-                graph, source.checkpoint, source.objects(graph), min_rows, drop_unread, fold_lookups
+                graph,
+                source.checkpoint,
+                source.objects(graph),
+                min_rows,
+                drop_unread,
+                fold_lookups,
+                source.path,
             )
             for graph in source.proto.meta_graphs
         ]
@@ -199,7 +206,8 @@ def _config(
 def _meaning(table: PlannedTable, out_of_range: str) -> dict[str, Any]:
     """What ids get that have no row."""
     if table.folding is not None:
-        return {"out_of_range": "default_row", "default_row": {"id": UNKNOWN}}
+        row = default_row(len(table.folding.unknown_rows), table.folding.rule)
+        return {"out_of_range": "default_row", "default_row": row}
     return {"out_of_range": out_of_range, "vocabulary_size": table.rows}
 
 
@@ -212,6 +220,7 @@ def _write_model(
 ) -> int:
     file_name = _unused_asset(folder)
     dropped: set[str] = set()
+    unnamed: set[str] = set()
     for meta_graph, plan in zip(source.proto.meta_graphs, plans, strict=True):
         if not plan.tables:
             continue
@@ -223,9 +232,14 @@ def _write_model(
             number = table.nodes.index(node)
             return f"tf_hps/{config.deployment}/{table.name}/{generation}/{number}"
 
-        edit_graph(meta_graph, plan, source.objects(meta_graph), file_name, shared_name)
+        objects = source.objects(meta_graph)
+        unnamed |= edit_graph(meta_graph, plan, objects, file_name, shared_name)
         dropped |= plan.dropped_keys
     source.write(folder, dropped)
+    for graph in source.proto.meta_graphs:
+        unnamed -= set(asset_files(graph).values())
+    for name in unnamed:
+        os.remove(os.path.join(folder, "assets", name))
     os.makedirs(os.path.join(folder, "assets"), exist_ok=True)
     config.save(os.path.join(folder, "assets", file_name))
     groups = group_saved_model(folder) if group else ()

@@ -6,13 +6,11 @@ import os
 import shutil
 from typing import Any
 
-import numpy as np
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
 
 from tf_hps.saved_model.rewriting.objects import CHECKPOINT_KEY, Objects
 from tf_hps.saved_model.rewriting.plan import PlannedTable
-from tf_hps.saved_model.rewriting.vocabularies import UNKNOWN
 from tf_hps.store.checkpoint_bundle import CheckpointBundle
 from tf_hps.store.checkpoint_copy import copy_checkpoint, read_string
 from tf_hps.store.checkpoint_source import from_checkpoint
@@ -68,9 +66,7 @@ class SourceModel:
             folding = table.folding
             if folding is None:
                 return rows
-            keys = np.append(folding.keys, UNKNOWN)
-            old = np.append(folding.rows, folding.unknown_row)
-            return [KeyedSource(source, keys, old) for source in rows]
+            return [KeyedSource(source, *folding.stored()) for source in rows]
         if table.strategy == "mod":
             return [PartitionedSource(self.checkpoint, table.keys)]
         return [ConcatenatedSource([from_checkpoint(self._prefix, key) for key in table.keys])]

@@ -8,11 +8,10 @@ from typing import Any
 from tensorflow.core.framework import tensor_shape_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
+from tf_hps.saved_model.rewriting.asset_files import ASSETS_COLLECTION
 from tf_hps.saved_model.rewriting.body import Body, set_constant
 from tf_hps.saved_model.rewriting.graph_roots import INIT_SIGNATURE, init_nodes
 from tf_hps.saved_model.rewriting.plan import PlannedTable
-
-_ASSETS_COLLECTION = "saved_model_assets"
 
 
 def make_handle(node: Any, shared_name: str) -> None:
@@ -32,7 +31,7 @@ def add_config_asset(meta_graph: Any, body: Body, file_name: str) -> tuple[str, 
     asset = meta_graph_pb2.AssetFileDef(filename=file_name)
     asset.tensor_info.name = f"{path.name}:0"
     # A loader looks into the collection only where the list is empty.
-    collection = meta_graph.collection_def.get(_ASSETS_COLLECTION)
+    collection = meta_graph.collection_def.get(ASSETS_COLLECTION)
     if collection is not None and not meta_graph.asset_file_def:
         collection.any_list.value.add().Pack(asset)
         return path.name, -1

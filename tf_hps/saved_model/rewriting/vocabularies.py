@@ -8,24 +8,36 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
-from tf_hps.saved_model.rewriting.body import attribute
+from tf_hps.row_keys import (
+    DECIMAL,
+    FINGERPRINT,
+    FLOORMOD,
+    MOST_UNKNOWN_ROWS,
+    first_unknown,
+    stored_keys,
+    unknown_row_of,
+)
+from tf_hps.saved_model.rewriting.asset_files import read_vocabulary
+from tf_hps.saved_model.rewriting.body import Tensor, attribute
 from tf_hps.saved_model.rewriting.flow import Instance
 from tf_hps.saved_model.rewriting.origins import Origins
 
 HASH_TABLES = ("HashTableV2",)
 FIND = "LookupTableFindV2"
-INITIALIZERS = ("LookupTableImportV2", "InitializeTableV2")
+SIZE = "LookupTableSizeV2"
+FILE_INITIALIZER = "InitializeTableFromTextFileV2"
+INITIALIZERS = ("LookupTableImportV2", "InitializeTableV2", FILE_INITIALIZER)
 _Ids = npt.NDArray[np.int64]
-# The key under which the row of unknown keys is stored. No fingerprint of a key may be the same.
-UNKNOWN = np.iinfo(np.int64).min
 _COMPARE = ("Equal", "NotEqual")
+_HASH = "StringToHashBucketFast"
+_SALTED_HASH = "StringToHashBucketStrong"
 _ARITHMETIC: dict[str, Callable[..., Any]] = {
     "Add": np.add,
     "AddV2": np.add,
     "Cast": lambda x: x,
     "Equal": lambda x, y: np.asarray(x == y, bool),
+    "FloorMod": np.mod,
     "Identity": lambda x: x,
     "Less": np.less,
     "NotEqual": lambda x, y: np.asarray(x != y, bool),
@@ -47,14 +59,22 @@ class Folding:
     hash_table: str  # Its node in the main graph.
     keys: _Ids  # As they are stored: the numbers themselves, or the words' fingerprints.
     rows: _Ids  # The row of each.
-    unknown_row: int
+    unknown_rows: _Ids  # Those of unknown keys.
+    rule: str  # By which they have one of them; see tf_hps.row_keys.
 
     def same(self, other: Folding) -> bool:
         return (
-            (self.hash_table, self.unknown_row) == (other.hash_table, other.unknown_row)
+            (self.hash_table, self.rule) == (other.hash_table, other.rule)
             and np.array_equal(self.keys, other.keys)
             and np.array_equal(self.rows, other.rows)
+            and np.array_equal(self.unknown_rows, other.unknown_rows)
         )
+
+    def stored(self) -> tuple[_Ids, _Ids]:
+        """All keys under which there are rows, and the row of each."""
+        rows = len(self.unknown_rows)
+        unknown = first_unknown(rows, self.rule) + np.arange(rows, dtype=np.int64)
+        return np.append(self.keys, unknown), np.append(self.rows, self.unknown_rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,17 +87,26 @@ class FoldedLookup:
 
 
 def read_vocabularies(
-    instances: Iterable[Instance], origins: Origins
+    instances: Iterable[Instance], origins: Origins, assets: Mapping[str, str]
 ) -> dict[str, tuple[Any, _Ids]]:
-    """Keys and values of the hash tables that are filled from constants, by their nodes."""
+    """Keys and values of the hash tables that are filled from constants or files, by their nodes.
+
+    `assets`: files by the nodes of the main graph that name them.
+    """
     found = {}
     for instance in instances:
         for node in instance.body:
-            if node.op in INITIALIZERS:
-                handle, keys, values = instance.body.data_inputs(node)[:3]
-                table = origins.node(instance, handle)
-                arrays = [origins.constant(instance, text) for text in (keys, values)]
-                if table and arrays[0] is not None and arrays[1] is not None:
+            if node.op not in INITIALIZERS:
+                continue
+            handle, *filled = instance.body.data_inputs(node)
+            table = origins.node(instance, handle)
+            if table and node.op == FILE_INITIALIZER:
+                file = assets.get(origins.node(instance, filled[0]) or "")
+                if file is not None:
+                    found[table] = read_vocabulary(file, node, origins.graph_node(table))
+            elif table:
+                arrays = [origins.constant(instance, text) for text in filled[:2]]
+                if arrays[0] is not None and arrays[1] is not None:
                     found[table] = (arrays[0].reshape(-1), arrays[1].reshape(-1))
     return found
 
@@ -92,31 +121,14 @@ def fold(
     """How the ids of a lookup come out of a vocabulary; CannotFold where they do not."""
     cone = _Cone(instance, instance.body.data_inputs(node)[1], origins, vocabularies)
     known = cone.keys()
-    ids = np.broadcast_to(cone.ids(known), known.shape).astype(np.int64)
-    unknown_row = int(np.broadcast_to(cone.ids(_unlike(known)), (1,))[0])
-    if not 0 <= unknown_row < rows or (len(ids) and not 0 <= ids.min() <= ids.max() < rows):
+    stored = stored_keys(known, cone.buckets, cone.rule)
+    ids = cone.ids(known, unknown_row_of(stored, cone.buckets, cone.rule))
+    unknown = cone.ids(_unlike(known, cone.buckets), np.arange(cone.buckets))
+    if min(ids.min(initial=0), unknown.min()) < 0 or max(ids.max(initial=0), unknown.max()) >= rows:
         raise CannotFold("unknown keys are an error")
     lookup = FoldedLookup(node.name, cone.source, frozenset(cone.nodes))
-    stored = stored_keys(known)
     order = np.argsort(stored, kind="stable")
-    return lookup, Folding(cone.hash_table, stored[order], ids[order], unknown_row)
-
-
-def stored_keys(keys: Any) -> _Ids:
-    """Integers as they are, words' fingerprints; two words with the same one are a ValueError."""
-    if keys.dtype != object:
-        stored = keys.astype(np.int64)
-    else:
-        fingerprints = tf.fingerprint(tf.constant(keys), method="farmhash64").numpy()
-        stored = np.ascontiguousarray(fingerprints).view(np.int64).reshape(-1)
-    order = np.argsort(stored, kind="stable")
-    same = np.flatnonzero(stored[order][1:] == stored[order][:-1])
-    if len(same):
-        one, other = keys[order[same[0]]], keys[order[same[0] + 1]]
-        raise ValueError(f"the keys {one!r} and {other!r} have the same fingerprint")
-    if UNKNOWN in stored:
-        raise ValueError(f"the key {keys[stored == UNKNOWN][0]!r} is kept for unknown ones")
-    return stored
+    return lookup, Folding(cone.hash_table, stored[order], ids[order], unknown, cone.rule)
 
 
 class _Cone:
@@ -135,39 +147,43 @@ class _Cone:
         self.nodes: set[str] = set()
         body = instance.body
         left = [ids]
-        finds = {}
+        asked: list[Any] = []
         others = set()
-        readers: dict[str, list[Any]] = {}
+        readers: dict[Tensor, list[Any]] = {}
         while left:
             text = left.pop()
             node = body.nodes.get(body.tensor(text)[0])
             if node is not None and node.name in self.nodes:
                 continue
-            if node is not None and node.op == FIND:
-                finds[node.name] = node
+            if node is not None and node.op in (FIND, SIZE):
+                asked.append(node)
                 self.nodes.add(node.name)
-            elif node is not None and node.op in _ARITHMETIC:
+            elif node is not None and node.op in (*_ARITHMETIC, _HASH, "AsString"):
                 self.nodes.add(node.name)
                 left += body.data_inputs(node)
                 for data in body.data_inputs(node):
-                    readers.setdefault(data, []).append(node)
-            elif node is not None and node.op in ("StringToHashBucketFast", "FloorMod"):
-                raise CannotFold("it has several rows for unknown keys")
+                    readers.setdefault(body.tensor(data), []).append(node)
+            elif node is not None and node.op == _SALTED_HASH:
+                raise CannotFold("unknown keys get their rows by a salted hash")
             elif origins.constant(instance, text) is None:
-                others.add(text)
+                others.add(body.tensor(text))
+        finds = [node for node in asked if node.op == FIND]
         if len(finds) != 1:
             raise CannotFold("its ids come from no vocabulary")
-        self._find = next(iter(finds.values()))
+        self._find = finds[0]
         handle, self.source, default = body.data_inputs(self._find)
-        if others - {self.source}:
+        self._keys = body.tensor(self.source)
+        if others - {self._keys}:
             raise CannotFold("its ids depend on more than the keys")
-        # What looks at the keys themselves: only comparing them with one.
-        comparing = readers.get(self.source, [])
-        if any(node.op not in _COMPARE for node in comparing):
-            raise CannotFold("its ids are computed from the keys otherwise")
         self.hash_table = origins.node(instance, handle) or ""
+        tables = {origins.node(instance, body.data_inputs(node)[0]) for node in asked}
+        if tables != {self.hash_table}:
+            raise CannotFold("its ids depend on several vocabularies")
+        # What looks at the keys themselves: comparing them with one, and hashing unknown ones.
+        comparing = [node for node in readers.get(self._keys, []) if node.op in _COMPARE]
+        self._hash, self.buckets, self.rule = self._hashing(readers)
         if self.hash_table not in vocabularies:
-            raise CannotFold("its vocabulary is not in the graph, but in a file for instance")
+            raise CannotFold("its vocabulary is neither in the graph nor among its assets")
         self._vocabulary = vocabularies[self.hash_table]
         self._default = origins.constant(instance, default)
         if self._default is None:
@@ -176,7 +192,7 @@ class _Cone:
             origins.constant(instance, text)
             for node in comparing
             for text in body.data_inputs(node)
-            if text != self.source
+            if body.tensor(text) != self._keys
         ]
 
     def keys(self) -> Any:
@@ -187,30 +203,67 @@ class _Cone:
         seen = dict.fromkeys(np.concatenate([words, *extra]).tolist())
         return np.array(list(seen), words.dtype)
 
-    def ids(self, keys: Any) -> Any:
+    def _hashing(self, readers: Mapping[Tensor, list[Any]]) -> tuple[str, int, str]:
+        """The node that chooses rows of unknown keys, how many there are, and how; one without a node."""
+        body = self._instance.body
+        hashing = []
+        for node in readers.get(self._keys, []):
+            if node.op == "AsString":
+                hashing += [(reader, DECIMAL) for reader in readers.get((node.name, 0), [])]
+            elif node.op == _HASH:
+                hashing.append((node, FINGERPRINT))
+            elif node.op == "FloorMod":
+                hashing.append((node, FLOORMOD))
+            elif node.op not in _COMPARE:
+                raise CannotFold("its ids are computed from the keys otherwise")
+        if not hashing:
+            return "", 1, FLOORMOD
+        if len(hashing) > 1:
+            raise CannotFold("unknown keys get their rows by several hashes")
+        node, rule = hashing[0]
+        buckets = 0
+        if node.op == _HASH:
+            buckets = int(attribute(node, "num_buckets").i)
+        elif rule == FLOORMOD and body.tensor(body.data_inputs(node)[0]) == self._keys:
+            divisor = self._origins.constant(self._instance, body.data_inputs(node)[1])
+            if divisor is not None and np.size(divisor) == 1:
+                buckets = int(np.ravel(divisor)[0])
+        if not 1 <= buckets <= MOST_UNKNOWN_ROWS:
+            raise CannotFold("its ids are computed from the keys otherwise")
+        return node.name, buckets, rule
+
+    def ids(self, keys: Any, buckets: Any) -> _Ids:
+        """The ids of keys; `buckets`: what the hash says of them."""
         words, values = self._vocabulary
         of = dict(zip(words.tolist(), values.tolist(), strict=True))
         default = int(np.reshape(self._default, -1)[0])
         found = np.array([of.get(key, default) for key in keys.tolist()], np.int64)
-        return self._compute(self._ids, keys, found)
+        ids = self._compute(self._ids, keys, found, buckets)
+        return np.broadcast_to(ids, keys.shape).astype(np.int64)
 
-    def _compute(self, text: str, keys: Any, found: _Ids) -> Any:
-        if text == self.source:
+    def _compute(self, text: str, keys: Any, found: _Ids, buckets: Any) -> Any:
+        if self._instance.body.tensor(text) == self._keys:
             return keys
         node = self._instance.body.nodes.get(self._instance.body.tensor(text)[0])
         if node is not None and node.name == self._find.name:
             return found
+        if node is not None and node.name == self._hash:
+            return buckets
+        if node is not None and node.op == SIZE:
+            return np.int64(len(self._vocabulary[0]))
         if node is None or node.op not in _ARITHMETIC:
             return self._origins.constant(self._instance, text)
         inputs = self._instance.body.data_inputs(node)
         if node.op == "StridedSlice" and attribute(node, "shrink_axis_mask").i != 1:
             raise CannotFold("its ids depend on more than the keys")
-        return _ARITHMETIC[node.op](*(self._compute(other, keys, found) for other in inputs))
+        computed = [self._compute(other, keys, found, buckets) for other in inputs]
+        return _ARITHMETIC[node.op](*computed)
 
 
-def _unlike(keys: Any) -> Any:
-    """A key that is not among these."""
+def _unlike(keys: Any, times: int) -> Any:
+    """A key that is not among these, so many times."""
     if keys.dtype == object:
-        return np.array([b"tf_hps: unlike " + max(keys.tolist(), default=b"")], object)
+        return np.array([b"tf_hps: unlike " + max(keys.tolist(), default=b"")] * times, object)
     taken = set(keys.tolist())
-    return np.array([next(n for n in range(len(taken) + 1) if n not in taken)], keys.dtype)
+    unlike = next(n for n in range(len(taken) + 1) if n not in taken)
+    return np.full(times, unlike, keys.dtype)
