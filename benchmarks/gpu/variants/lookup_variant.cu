@@ -63,7 +63,8 @@ __global__ void __launch_bounds__(kBlockThreads)
     if (is_asked) {
       if (!missed && tile.lane == 0) Touch(cache, place);
       if (missed ? args.misses_get_default : IsAbsent(place.state, place.way)) {
-        PutDefaultRow(args.out, static_cast<uint32_t>(p), tile.lane);
+        PutDefaultRow(args.out, static_cast<uint32_t>(p), args.out.default_buckets.Of(asked.key),
+                      tile.lane);
       } else if (!missed) {
         PutRow(cache, RowOf(cache, place.set, place.way), args.out, static_cast<uint32_t>(p),
                tile.lane);
