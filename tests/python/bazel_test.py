@@ -82,7 +82,8 @@ LOOKUP = """
 import sys
 import tensorflow as tf
 tf.load_op_library(sys.argv[1])
-print(*tf.saved_model.load(sys.argv[2]).signatures["serving_default"](ids=tf.constant([1, 2], tf.int64)).values())
+loaded = tf.saved_model.load(sys.argv[2])  # holds the tables
+print(*loaded.signatures["serving_default"](ids=tf.constant([1, 2], tf.int64)).values())
 """
 
 

@@ -76,8 +76,9 @@ class FollowingTables {
     for (float element : row) EXPECT_EQ(element, row[0]) << "a torn row";
     return row[0];
   }
-  void WaitUntil(const std::string& name, const std::string& position) {
-    const absl::Status status = (*this)[name].WaitUntil(position, std::chrono::seconds(20));
+  void WaitUntil(const std::string& name, const std::string& position,
+                 std::chrono::seconds timeout = std::chrono::seconds(20)) {
+    const absl::Status status = (*this)[name].WaitUntil(position, timeout);
     ASSERT_TRUE(status.ok()) << status;
   }
   nlohmann::json Updates(const std::string& name) { return (*this)[name].Stats()["updates"]; }
