@@ -39,10 +39,19 @@ def main() -> None:
         ]
         print(f"{zipf:>6} {threshold:>10} " + " ".join(f"{_mean(part):7.3f}" for part in parts))
     _measure.FOLDER.mkdir(parents=True, exist_ok=True)
-    document = [
-        {"zipf": float(zipf), "threshold": float(threshold), **lines}
-        for (zipf, threshold), lines in series.items()
-    ]
+    document = {
+        "machine": _measure.machine(),
+        "ratio": "ids found in the cache, of those asked for",
+        "results": [
+            {
+                "zipf": float(zipf),
+                "threshold": float(threshold),
+                "ratio": _mean(lines["hits"]),
+                **lines,
+            }
+            for (zipf, threshold), lines in series.items()
+        ],
+    }
     (_measure.FOLDER / "gpu_hit_rate.json").write_text(json.dumps(document) + "\n")
     plot(series)
     print(f"written: {_measure.FOLDER / 'gpu_hit_rate'}.json and .png")

@@ -47,7 +47,7 @@ def page_rows():
     """{lookup: {id: what the page says}}"""
     lines = [
         [cell.strip() for cell in line.strip().strip("|").split("|")]
-        for line in PAGE.read_text().splitlines()
+        for line in PAGE.read_text().partition("## Several default rows")[0].splitlines()
         if line.startswith("|")
     ]
     header = [cell.strip("`") for cell in lines[0][1:]]

@@ -20,7 +20,7 @@ class OtherProcess {
   OtherProcess(const std::string& test, const std::string& path) {
     int to_child[2], from_child[2];
     if (pipe2(to_child, O_CLOEXEC) != 0 || pipe2(from_child, O_CLOEXEC) != 0) std::abort();
-    const std::string filter = "--gtest_filter=OtherProcess.DISABLED_" + test;
+    const std::string filter = "--gtest_filter=*.DISABLED_" + test;
     setenv("TF_HPS_TEST_STORE", path.c_str(), 1);
     child_ = fork();
     if (child_ == 0) {
