@@ -43,7 +43,7 @@ def test_ids_of_any_shape_and_number_type(layer, dtype):
 
 
 def test_ids_that_are_neither_numbers_nor_words_are_refused(layer):
-    with pytest.raises(TypeError, match="are integers .*strings"):
+    with pytest.raises(TypeError, match=r"are integers .*strings"):
         layer(tf.constant([True]))
 
 
