@@ -56,11 +56,12 @@ link() {
 
 cache=(cc/cache/*.cu cc/cache/*.cc cc/common/{bag_combiner,row_format,cpu_isa}.cc cc/common/row_codec*.cc cc/common/row_sum*.cc)
 # A table on the memory store: no RocksDB, no Redis, no stream.
-tiers=(cc/common/{cgroup,thread_pool,update_position}.cc cc/common/config*.cc
-  cc/storage/{address_range,eviction_policy,frequency_sketch,memory_backend,memory_store,row_slab,store_backend}.cc
+tiers=(cc/common/{cgroup,hit_rate_curve,reuse_depths,thread_pool,update_position}.cc cc/common/{config,key_choice}*.cc
+  cc/storage/{address_range,eviction_policy,frequency_sketch,memory_backend,memory_row_ages,memory_store,row_slab,store_backend}.cc
   cc/storage/key_index*.cc cc/storage/set_probe*.cc
-  cc/hierarchy/{background_fills,commit_gate,embedding_table,embedding_table_refresh,hot_keys,missed_rows,row_promoter}.cc
-  cc/hierarchy/{store_preloader,store_reads,table_health,table_update,table_warmup,unique_keys}.cc cc/hierarchy/device_*.cc)
+  cc/hierarchy/{background_fills,commit_gate,commit_overlay,detached_reads,hot_keys,missed_rows,row_promoter}.cc
+  cc/hierarchy/{store_preloader,store_reads,table_health,table_update,table_warmup,unique_keys}.cc
+  cc/hierarchy/{device_,embedding_table,key_sampler}*.cc)
 tests=(tests/cc/cache/*_test.cc)
 benchmark=(benchmarks/gpu/*.cu benchmarks/gpu/*.cc)
 echo "building for $architecture ..."
