@@ -10,32 +10,14 @@
 #include <utility>
 #include <vector>
 
+#include "benchmarks/gpu/pooled_memory.h"
 #include "cc/cache/embedding_cache.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace tf_hps {
 
-class TestDeviceMemory : public DeviceMemory {
- public:
-  void* Allocate(size_t bytes, CacheStream stream) override {
-    void* memory = nullptr;
-    if (cudaMallocAsync(&memory, bytes, static_cast<cudaStream_t>(stream)) == cudaSuccess) {
-      return memory;
-    }
-    (void)cudaGetLastError();
-    return nullptr;
-  }
-  void Free(void* memory, CacheStream stream) override {
-    (void)cudaFreeAsync(memory, static_cast<cudaStream_t>(stream));
-  }
-  size_t FreeBytes() override {
-    size_t free = 0;
-    size_t total = 0;
-    (void)cudaMemGetInfo(&free, &total);
-    return free;
-  }
-};
+using TestDeviceMemory = PooledMemory;
 
 class TestStream {
  public:
