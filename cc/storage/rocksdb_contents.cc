@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <system_error>
 
 #include "absl/status/status.h"
@@ -95,6 +96,7 @@ absl::StatusOr<RocksdbPathState> InspectRocksdbPath(const std::string& path) {
 absl::StatusOr<RocksdbContents> ReadRocksdbContents(const std::string& path, rocksdb_t* db,
                                                     rocksdb_column_family_handle_t* records) {
   RocksdbContents contents;
+  std::map<std::string, std::string> modified;  // by ModifiedKey()
   const RocksdbReadOptionsPtr read_options(rocksdb_readoptions_create());
   const RocksdbIteratorPtr it(rocksdb_create_iterator_cf(db, read_options.get(), records));
   const absl::string_view prefix = "tf_hps/";
@@ -123,15 +125,15 @@ absl::StatusOr<RocksdbContents> ReadRocksdbContents(const std::string& path, roc
       }
       contents.tables.push_back(*std::move(record));
     } else if (absl::StartsWith(key, "tf_hps/modified/")) {
-      contents.modified.emplace(key, value);
+      modified.emplace(key, value);
     }
   }
   RocksdbError error;
   rocksdb_iter_get_error(it.get(), error.out());
   if (error) return RocksdbStatus(RocksdbStoreName(path), error.text());
   for (RocksdbTableRecord& record : contents.tables) {
-    const auto modified = contents.modified.find(record.ModifiedKey());
-    if (modified != contents.modified.end()) record.changed_by = modified->second;
+    const auto known = modified.find(record.ModifiedKey());
+    if (known != modified.end()) record.changed_by = known->second;
   }
   return contents;
 }

@@ -1,7 +1,6 @@
 #ifndef TF_HPS_CC_STORAGE_ROCKSDB_CONTENTS_H_
 #define TF_HPS_CC_STORAGE_ROCKSDB_CONTENTS_H_
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -25,7 +24,6 @@ struct RocksdbContents {
   std::vector<std::string> column_families;  // of the database, with "default"; see LookIntoRocksdb
   bool has_format_version = false;
   std::vector<RocksdbTableRecord> tables;
-  std::map<std::string, std::string> modified;  // ModifiedKey() of each table changed: its value
 };
 
 // Reads it. FailedPrecondition: a newer format version. Leaves column_families empty.
