@@ -44,13 +44,24 @@ class Request:
         tensors = []
         for name in signature.inputs:
             value = np.ascontiguousarray(inputs[name])
-            shape = (ctypes.c_int64 * value.ndim)(*value.shape)
-            size = ctypes.c_size_t(value.nbytes)
+            shape, ndim = (ctypes.c_int64 * value.ndim)(*value.shape), value.ndim
             dtype = tf.as_dtype(value.dtype).as_datatype_enum
-            tensor = _API.TF_AllocateTensor(dtype, shape, value.ndim, size)
+            if value.dtype.kind == "S":
+                value = _strings(value)
+            size = ctypes.c_size_t(value.nbytes)
+            tensor = _API.TF_AllocateTensor(dtype, shape, ndim, size)
             ctypes.memmove(_API.TF_TensorData(_Pointer(tensor)), value.ctypes.data, value.nbytes)
             tensors.append(tensor)
         self.tensors = (_Pointer * len(tensors))(*tensors)
+
+
+def _strings(words: np.ndarray) -> np.ndarray:
+    """TF_TStrings of words [n] of at most 22 bytes: four times the length, then the characters."""
+    assert words.ndim == 1 and words.itemsize <= 22
+    strings = np.zeros((len(words), 24), np.uint8)
+    strings[:, 0] = 4 * np.char.str_len(words)
+    strings[:, 1 : 1 + words.itemsize] = words.view(np.uint8).reshape(len(words), -1)
+    return strings
 
 
 class CSession:

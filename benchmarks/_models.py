@@ -1,6 +1,6 @@
 """SavedModels of the benchmarks: a model shaped like DLRM with dense tables, and what `rewrite` makes of it.
 
-Called with a folder, an embedding_dim and the rows of each table, it writes FOLDER/dense; the model's memory ends with
+Called with a folder, a seed, an embedding_dim and the rows of each table, it writes FOLDER/dense; the model's memory ends with
 that process.
 """
 
@@ -24,10 +24,12 @@ _BOTTOM, _TOP = (512, 256), (512, 256, 1)  # as DLRM's authors have it for Crite
 class Dlrm(tf.Module):
     """ids [n, tables] and dense features [n, 13] -> probabilities [n]."""
 
-    def __init__(self, rows: Sequence[int], embedding_dim: int):
+    def __init__(self, rows: Sequence[int], embedding_dim: int, seed: int = 2):
         super().__init__()
         self.tables = [
-            tf.Variable(tf.random.stateless_normal((n, embedding_dim), (i, 2)), name=f"table_{i}")
+            tf.Variable(
+                tf.random.stateless_normal((n, embedding_dim), (i, seed)), name=f"table_{i}"
+            )
             for i, n in enumerate(rows)
         ]
         self.bottom = mlp([DENSE_FEATURES, *_BOTTOM, embedding_dim])
@@ -62,11 +64,13 @@ def through(layers: list[tf.Variable], values: tf.Tensor) -> tf.Tensor:
     return values @ layers[-1]
 
 
-def save(folder: pathlib.Path, rows: Sequence[int], embedding_dim: int) -> dict[str, pathlib.Path]:
-    """The SavedModels, `dense` and `tables`, both with the same rows."""
+def save(
+    folder: pathlib.Path, rows: Sequence[int], embedding_dim: int, seed: int = 2
+) -> dict[str, pathlib.Path]:
+    """The SavedModels, `dense` and `tables`, both with the same rows; with another seed all are others."""
     from tf_hps.saved_model import rewrite
 
-    arguments = [str(folder), str(embedding_dim), *map(str, rows)]
+    arguments = [str(folder), str(seed), str(embedding_dim), *map(str, rows)]
     subprocess.run([sys.executable, __file__, *arguments], check=True)
     paths = {"dense": folder / "dense", "tables": folder / "tables"}
     rewrite(paths["dense"], paths["tables"], check=False)
@@ -84,5 +88,5 @@ def dense_features(samples: int) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    model = Dlrm([int(rows) for rows in sys.argv[3:]], int(sys.argv[2]))
+    model = Dlrm([int(rows) for rows in sys.argv[4:]], int(sys.argv[3]), int(sys.argv[2]))
     tf.saved_model.save(model, f"{sys.argv[1]}/dense", signatures=model.predict)

@@ -3,6 +3,7 @@
 import functools
 import threading
 import time
+from typing import Any
 
 import _axes
 import _models
@@ -14,6 +15,7 @@ from tf_hps.replay.model_process import wait_for_preloads
 from tf_hps.saved_model.config_assets import config_assets, tables_used
 
 SAMPLES = 64
+REQUESTS = 5000
 # Requests come at fixed times, whatever became of those before: a stall is felt by all that come meanwhile.
 INTERVAL = 0.005
 
@@ -25,14 +27,14 @@ class ReloadingServer:
         self._sent = 0
         self._call = threading.Lock()
 
-    def start(self, path: str, rows: int) -> None:
+    def start(self, path: str, rows: int, distribution: str) -> None:
         """Serves a version, with its preload at its end."""
         _library.load_ops()
         self._signature = Signature(path)
         dense = _models.dense_features(SAMPLES)
         self._requests = [
             Request(self._signature, ids=ids.reshape(-1, 1), dense=dense)
-            for ids in _axes.draw_ids("uniform", rows, 200 * SAMPLES).reshape(200, SAMPLES)
+            for ids in _axes.draw_ids(distribution, rows, REQUESTS * SAMPLES).reshape(-1, SAMPLES)
         ]
         self._session = self._load(path)
         wait_for_preloads(path)
@@ -42,19 +44,20 @@ class ReloadingServer:
         end = time.perf_counter() + seconds
         return self._answer_while(lambda: time.perf_counter() < end)
 
-    def reload(self, path: str) -> list[float]:
-        """Latencies of the requests while a version is loaded, takes over, and the former one is unloaded."""
-        loading = threading.Thread(target=functools.partial(self._replace, path))
+    def reload(self, path: str, settling: float) -> list[float]:
+        """Latencies of the requests while a version is loaded, takes over, and the former one is unloaded;
+        then until all rows are in memory, so many seconds at most."""
+        loading = threading.Thread(target=functools.partial(self._replace, path, settling))
         loading.start()
         seconds = self._answer_while(loading.is_alive)
         loading.join()
         return seconds
 
-    def lookups(self, path: str) -> list[int]:
-        """How many lookups each table of a SavedModel has had so far."""
+    def stats(self, path: str) -> list[dict[str, Any]]:
+        """What each table of a SavedModel has counted so far."""
         open_table = _library.load_core().Table
         return [
-            open_table(config.path, name).stats()["lookups"]
+            open_table(config.path, name).stats()
             for config in config_assets(path)
             for name in tables_used(path)
         ]
@@ -65,11 +68,16 @@ class ReloadingServer:
             session.run(request)
         return session
 
-    def _replace(self, path: str) -> None:
+    def _replace(self, path: str, settling: float) -> None:
         session = self._load(path)
         with self._call:
             former, self._session = self._session, session
         former.close()
+        end = time.perf_counter() + settling
+        while time.perf_counter() < end:
+            if all(one["tiers"][0]["complete"] for one in self.stats(path)):
+                return
+            time.sleep(0.25)
 
     def _answer_while(self, goes_on) -> list[float]:
         seconds = []
@@ -91,6 +99,6 @@ if __name__ == "__main__":
             "start": server.start,
             "steady": server.steady,
             "reload": server.reload,
-            "lookups": server.lookups,
+            "stats": server.stats,
         }
     )

@@ -1,4 +1,4 @@
-"""Percentiles of a reader's calls of Find, alone and beside a writer."""
+"""Percentiles of a reader's calls of Find: alone, beside a writer, while the store shrinks."""
 
 import _programs
 

@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import importlib.util
 import pathlib
 from types import ModuleType
 
@@ -11,6 +12,7 @@ from tf_hps._version import __version__
 # mangled symbol for a message.
 _TENSORFLOW = "2.21"
 _PATH = pathlib.Path(__file__).with_name("_tf_hps_ops.so")
+_BUILD = "Build it: `./run build` in a checkout, or `pip install .`"
 
 
 @functools.cache
@@ -25,10 +27,7 @@ def load_ops() -> ModuleType:
             f"pip install 'tensorflow>={_TENSORFLOW},<2.{int(_TENSORFLOW[2:]) + 1}'"
         )
     if not _PATH.exists():
-        raise ImportError(
-            f"tf_hps has no op library at {_PATH}. Build it: `./run build` in a checkout, "
-            "or `pip install .`"
-        )
+        raise ImportError(f"tf_hps has no op library at {_PATH}. {_BUILD}")
     return tf.load_op_library(str(_PATH))
 
 
@@ -41,6 +40,14 @@ def load_core() -> ModuleType:
     """
     load_ops()
     return importlib.import_module("tf_hps._core")
+
+
+@functools.cache
+def load_sst() -> ModuleType:
+    """`tf_hps._sst`, which writes table files of RocksDB and needs neither TensorFlow nor the op library."""
+    if importlib.util.find_spec("tf_hps._sst") is None:
+        raise ImportError(f"tf_hps has no tf_hps._sst beside {__file__}. {_BUILD}")
+    return importlib.import_module("tf_hps._sst")
 
 
 def check_keras_backend() -> None:

@@ -10,6 +10,7 @@ from tf_hps.commands import (
     config,
     inspect,
     load,
+    manifest,
     plan,
     rewrite,
     rollback,
@@ -19,7 +20,20 @@ from tf_hps.commands import (
     verify,
 )
 
-_COMMANDS = (load, rewrite, inspect, verify, snapshot, rollback, config, plan, bench, serve, top)
+_COMMANDS = (
+    load,
+    rewrite,
+    inspect,
+    verify,
+    manifest,
+    snapshot,
+    rollback,
+    config,
+    plan,
+    bench,
+    serve,
+    top,
+)
 
 # What a user can have done wrong. Anything else is a mistake of ours and shows its traceback.
 _USER_ERRORS = (OSError, ValueError, RuntimeError, ImportError)

@@ -10,12 +10,14 @@ class RocksdbConfig:
     """The tier on this machine's disk. What is left None has its default.
 
     Args:
-        path: The store's folder. Needed, unless it comes from `TF_HPS_CONFIG` or the environment.
+        path: The store's folder. Needed, unless it comes from `TF_HPS_CONFIG` or the environment. A URL
+            (`gs://bucket/store`) names a store that is fetched to `state_dir` first, with `read_only`.
         read_only: Whether the store is opened without its lock, so that many processes may read it.
             Default: False.
-        block_cache_bytes: Bytes of memory for blocks of the store's files, for all tables together.
+        block_cache_bytes: Bytes of memory for blocks of files, one cache for all stores of the process that say the same.
         state_dir: Of a store that is read-only: a folder of this server's own, made when it is not there,
-            for the rows that updates change. Default: None, such a store takes no updates.
+            for the rows that updates change, and for the copy of a store that `path` names by a URL.
+            Default: None, such a store takes no updates.
 
     Example:
 

@@ -22,7 +22,7 @@
 #include <string>
 #include <vector>
 
-#include "cc/storage/rocksdb_table_record.h"
+#include "cc/storage/rocksdb_key.h"
 
 namespace tf_hps {
 namespace {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "cc/storage/rocksdb_databases.h"
+#include "cc/storage/rocksdb_key.h"
 #include "cc/storage/store_backend.h"
 
 namespace tf_hps {

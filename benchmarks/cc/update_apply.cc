@@ -22,6 +22,7 @@
 #include "absl/strings/str_cat.h"
 #include "cc/hierarchy/table_registry.h"
 #include "cc/storage/rocksdb_databases.h"
+#include "cc/storage/rocksdb_key.h"
 #include "cc/storage/rocksdb_options.h"
 #include "cc/update/update_commit.h"
 #include "cc/update/update_source.h"

@@ -10,15 +10,12 @@
 #include "cc/common/config_schema.h"
 #include "cc/common/config_text.h"
 #include "cc/common/config_value.h"
+#include "cc/common/paths.h"
 
 namespace tf_hps {
 namespace {
 
 using nlohmann::json;
-
-std::string FolderOf(const std::string& path) {
-  return std::filesystem::path(path).parent_path().string();
-}
 
 absl::Status ApplyFile(const std::string& path, const ConfigSource& source, LayeredConfig* config) {
   auto text = ReadConfigFile(path);

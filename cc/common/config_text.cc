@@ -15,6 +15,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "cc/common/config_names.h"
+#include "cc/common/remote_files.h"
 
 namespace tf_hps {
 namespace {
@@ -103,6 +104,7 @@ std::string ParserSays(absl::string_view what) {
 }  // namespace
 
 absl::StatusOr<std::string> ReadConfigFile(const std::string& path) {
+  if (IsRemotePath(path)) return ReadRemoteFile(path, kLargestBytes);
   struct stat facts;
   if (stat(path.c_str(), &facts) != 0) {
     const std::string message = absl::StrCat(path, ": ", std::strerror(errno));

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <limits>
-#include <system_error>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -12,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cc/common/config_names.h"
+#include "cc/common/paths.h"
 
 namespace tf_hps {
 namespace {
@@ -98,27 +97,6 @@ bool IsDefaultRow(json* value) {
            return element.is_number() &&
                   std::abs(element.get<double>()) <= std::numeric_limits<float>::max();
          });
-}
-
-bool HasScheme(const std::string& path) {
-  const size_t end = path.find("://");
-  return end != std::string::npos && end > 0 && absl::ascii_isalpha(path[0]) &&
-         std::all_of(path.begin(), path.begin() + end, [](char c) {
-           return absl::ascii_isalnum(c) || c == '+' || c == '-' || c == '.';
-         });
-}
-
-// One spelling a place, whatever links and ".." lead there: a store is opened once per process.
-std::string AbsolutePath(const std::string& path, const std::string& folder) {
-  if (HasScheme(path)) return path;
-  std::error_code error;
-  std::filesystem::path joined = std::filesystem::path(folder) / path;
-  if (joined.is_relative()) joined = std::filesystem::current_path(error) / joined;
-  std::filesystem::path resolved = std::filesystem::weakly_canonical(joined, error);
-  if (error) resolved = joined;  // a folder that we may not read, say: opening it will tell
-  std::string text = resolved.string();
-  while (text.size() > 1 && text.back() == '/') text.pop_back();
-  return text;
 }
 
 bool Takes(const ConfigField& field, json* value) {

@@ -41,11 +41,15 @@ class CondVar {
     condition_.wait(lock);
     lock.release();
   }
-  // At most so long. By the system's clock, which ThreadSanitizer understands: who is woken looks
-  // again anyway.
+  // At most so long, whatever becomes of the time of day meanwhile: a clock that is put back an
+  // hour must not make anybody wait an hour.
   void WaitFor(Mutex* mutex, std::chrono::microseconds time) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     std::unique_lock<std::mutex> lock(mutex->mutex_, std::adopt_lock);
+#ifdef __SANITIZE_THREAD__  // it does not know pthread_cond_clockwait
     condition_.wait_until(lock, std::chrono::system_clock::now() + time);
+#else
+    condition_.wait_until(lock, std::chrono::steady_clock::now() + time);
+#endif
     lock.release();
   }
   void NotifyOne() { condition_.notify_one(); }

@@ -9,6 +9,7 @@
 #include "cc/hierarchy/detached_reads.h"
 #include "cc/hierarchy/device_caches.h"
 #include "cc/hierarchy/hot_keys.h"
+#include "cc/hierarchy/memory_share.h"
 #include "cc/hierarchy/row_promoter.h"
 #include "cc/hierarchy/store_preloader.h"
 #include "cc/hierarchy/table_health.h"
@@ -28,14 +29,17 @@ EmbeddingTable::~EmbeddingTable() {
   device_caches_.reset();
   detached_reads_.reset();
   hot_key_saver_.reset();
-  preloader_.reset();
+  {
+    MutexLock lock(&memory_mutex_);
+    preloader_.reset();
+  }
   promoter_.reset();
 }
 
-absl::StatusOr<std::shared_ptr<EmbeddingTable>> EmbeddingTable::Open(TableSpec spec,
-                                                                     const TableConfig& config) {
+absl::StatusOr<std::shared_ptr<EmbeddingTable>> EmbeddingTable::Open(
+    TableSpec spec, const TableConfig& config,
+    const std::vector<std::shared_ptr<EmbeddingTable>>& others) {
   std::shared_ptr<EmbeddingTable> table(new EmbeddingTable(std::move(spec), config.bounds));
-  bool preload = false;
   for (const StoreBackend& backend : StoreBackends()) {
     const auto section = config.sections.find(backend.kind);
     if (section == config.sections.end()) continue;
@@ -46,7 +50,7 @@ absl::StatusOr<std::shared_ptr<EmbeddingTable>> EmbeddingTable::Open(TableSpec s
     tier->store = *std::move(store);
     if (tier->store->AnswersFromMemory()) {
       table->memory_tiers_ = table->tiers_.size() + 1;
-      preload = preload || section->second.value("preload", false);
+      table->preloads_ = table->preloads_ || section->second.value("preload", false);
     }
     table->tiers_.push_back(std::move(tier));
   }
@@ -58,14 +62,17 @@ absl::StatusOr<std::shared_ptr<EmbeddingTable>> EmbeddingTable::Open(TableSpec s
   table->device_caches_ = std::make_unique<DeviceCaches>(table.get(), config);
   table->promoter_ = std::make_unique<RowPromoter>(table->spec_.row_bytes());
   table->detached_reads_ = std::make_unique<DetachedReads>();
+  if (table->memory_tiers_ > 0 && table->memory_tiers_ < table->tiers_.size()) {
+    const StoreStats stats = table->tiers_[table->memory_tiers_ - 1]->store->Stats();
+    table->memory_capacity_ = stats.capacity_rows;
+    table->memory_fixed_bytes_ = stats.fixed_bytes;
+  }
+  const bool shares = table->memory_capacity_ > 0 && !others.empty();
+  if (shares) TakeMemoryShare(table.get(), others);
   if (const auto memory = config.sections.find("memory"); memory != config.sections.end()) {
-    table->WarmUp(memory->second);
+    table->WarmUp(memory->second, shares);
   }
-  if (preload && table->memory_tiers_ < table->tiers_.size()) {
-    table->preloader_ = std::make_unique<StorePreloader>(
-        table->spec_, table->tiers_.back()->store, table->tiers_[table->memory_tiers_ - 1]->store,
-        &table->stamps_, &table->apply_mutex_);
-  }
+  table->FillMemory(/*yields=*/shares);
   return table;
 }
 
@@ -99,7 +106,7 @@ absl::Status EmbeddingTable::FindInMemory(absl::Span<const Key> keys, const RowS
 
 bool EmbeddingTable::WaitsForStores() const {
   if (memory_tiers_ == tiers_.size()) return false;
-  if (preloader_ == nullptr) return true;
+  if (preloader() == nullptr) return true;
   const int64_t capacity = tiers_[memory_tiers_ - 1]->store->Stats().capacity_rows;
   return capacity != 0 && capacity < spec_.rows;
 }
@@ -181,7 +188,8 @@ int64_t EmbeddingTable::Rows(bool* exact) const {
 }
 
 absl::Status EmbeddingTable::WaitForPreload() const {
-  return preloader_ == nullptr ? absl::OkStatus() : preloader_->Wait();
+  const std::shared_ptr<StorePreloader> preloader = this->preloader();
+  return preloader == nullptr ? absl::OkStatus() : preloader->Wait();
 }
 
 void EmbeddingTable::WaitForPromotions() const { promoter_->Wait(); }
@@ -221,13 +229,13 @@ nlohmann::json EmbeddingTable::Stats() const {
     tiers.push_back(tier->Stats());
   }
   stats["devices"] = device_caches_->Stats();
-  if (preloader_ != nullptr) {
-    const bool done = preloader_->done();
-    const absl::Status status = done ? preloader_->Wait() : absl::OkStatus();
+  if (const std::shared_ptr<StorePreloader> preloader = this->preloader(); preloader != nullptr) {
+    const bool done = preloader->done();
+    const absl::Status status = done ? preloader->Wait() : absl::OkStatus();
     stats["preload"] = {{"state", !done         ? "running"
                                   : status.ok() ? "done"
                                                 : "failed"},
-                        {"rows", preloader_->rows_loaded()}};
+                        {"rows", preloader->rows_loaded()}};
     if (!status.ok()) stats["preload"]["error"] = status.ToString();
   }
   stats["health"] = TableHealthName(HealthOf(stats));

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,8 +43,10 @@ struct CacheDevice;
 // batch, in parallel), then, where positions are left, FindInStores on a thread that may wait.
 class EmbeddingTable {
  public:
-  static absl::StatusOr<std::shared_ptr<EmbeddingTable>> Open(TableSpec spec,
-                                                              const TableConfig& config);
+  // `others`: open tables with which it shares the memory of its tier (memory_share.h).
+  static absl::StatusOr<std::shared_ptr<EmbeddingTable>> Open(
+      TableSpec spec, const TableConfig& config,
+      const std::vector<std::shared_ptr<EmbeddingTable>>& others = {});
   ~EmbeddingTable();
 
   const TableSpec& spec() const { return spec_; }
@@ -110,6 +113,23 @@ class EmbeddingTable {
   std::vector<Key> HotKeys(size_t n) const { return tiers_[0]->store->HotKeys(n); }
   // Of this process's memory.
   int64_t MemoryBytes() const;
+  int64_t lookups() const { return lookups_.Get(); }
+
+  // How many rows its tier in memory may have at the most; 0 where none is bounded above a store
+  // that has all rows. The next four are for tables where it is not.
+  int64_t memory_capacity() const { return memory_capacity_; }
+  // Of it when `generations` share what one of them may have, indices included: a number of rows.
+  int64_t MemoryShare(size_t generations) const;
+  // To so many rows: the coldest leave. With all of memory_capacity() counting ends.
+  absl::Status LimitMemory(int64_t rows);
+  int64_t memory_limit() const;
+  // Counts what is asked for from now on, unless it does so already; since when it does.
+  std::chrono::steady_clock::time_point CountUses();
+  // Brings rows of these keys into memory, as many as there is room for; the first ones first.
+  absl::Status LoadRows(std::vector<Key> keys);
+  // Preloads again, where the configuration says so: there is room for more rows. `yields`: to
+  // the lookups of a server that answers already.
+  void FillMemory(bool yields);
 
   // Everything counted: see docs/operations.md.
   nlohmann::json Stats() const;
@@ -120,8 +140,13 @@ class EmbeddingTable {
   EmbeddingTable(TableSpec spec, const GrowthBounds& bounds);
   // Brings the rows of the hot keys into memory before anybody looks up, and saves the keys from
   // then on (table_warmup.cc).
-  void WarmUp(const nlohmann::json& memory_options);
-  absl::Status LoadRows(std::vector<Key> keys);
+  void WarmUp(const nlohmann::json& memory_options, bool has_rows);
+  std::shared_ptr<StorePreloader> preloader() const {
+    MutexLock lock(&memory_mutex_);
+    return preloader_;
+  }
+  // Whether the tier in memory ever was complete, be it so still or not.
+  bool WasCompleted() const;
   absl::Status RefreshKeys(absl::Span<const Key> keys);
   struct Answer;
   struct OwnRead;
@@ -142,6 +167,9 @@ class EmbeddingTable {
   const CommitGate& gate_;
   std::vector<std::unique_ptr<TableTier>> tiers_;  // in the order asked
   size_t memory_tiers_ = 0;                        // the first so many answer from memory
+  int64_t memory_capacity_ = 0;
+  int64_t memory_fixed_bytes_ = 0;
+  bool preloads_ = false;
 
   // Synchronize themselves.
   UpdateStamps stamps_;
@@ -150,9 +178,14 @@ class EmbeddingTable {
   const std::unique_ptr<KeySampler> key_sampler_;  // of keys_
   LatencyHistogram stores_latency_;                // of FindInStores
   std::unique_ptr<RowPromoter> promoter_;
-  std::unique_ptr<StorePreloader> preloader_;
   std::unique_ptr<HotKeySaver> hot_key_saver_;
   std::unique_ptr<DetachedReads> detached_reads_;
+
+  mutable Mutex memory_mutex_;
+  std::shared_ptr<StorePreloader> preloader_ ABSL_GUARDED_BY(memory_mutex_);
+  bool was_completed_ ABSL_GUARDED_BY(memory_mutex_) = false;  // by a preloader before that one
+  std::optional<std::chrono::steady_clock::time_point> counting_since_
+      ABSL_GUARDED_BY(memory_mutex_);
 
   // Serializes Apply: two updates of one key reach all tiers in the same order.
   Mutex apply_mutex_;

@@ -75,7 +75,7 @@ absl::Status EmbeddingTable::FindInStores(absl::Span<const Key> keys, const RowS
   // missed there before it was complete may have read the new one, and the next lookup would get
   // the old one.
   Pending left = *pending;
-  if (preloader_ != nullptr && preloader_->was_completed()) {
+  if (WasCompleted()) {
     const EmbeddingStore& memory = *tiers_[memory_tiers_ - 1]->store;
     const bool was_complete = memory.IsComplete();
     if (absl::Status failure = memory.Find(keys, sink, &left); !failure.ok()) return failure;

@@ -5,7 +5,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "cc/common/config_names.h"
 #include "cc/common/mutex.h"
+#include "cc/common/remote_files.h"
 #include "cc/update/update_options.h"
 
 namespace tf_hps {
@@ -78,11 +80,18 @@ absl::StatusOr<std::unique_ptr<FollowedTable>> FollowedTable::Follow(
           " follows `updates`, and `rocksdb.read_only` is true: rows that change need "
           "a `rocksdb.state_dir`, a folder of this server's own outside of the model"));
     }
+    // An erase of nothing says whether rows may change: a delta may lie over them.
+    if (absl::Status status = table->lowest_store().Erase({}); !status.ok()) return status;
     if (options.state_dir.empty()) {
       options.state_dir = !state_dir.empty()
                               ? state_dir
                               : absl::StrCat(store->second.value("path", ""), "-updates");
     }
+  }
+  if (IsRemotePath(options.state_dir)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "`updates.state_dir` is a folder of this machine: give its absolute path. Received: ",
+        Quoted(options.state_dir)));
   }
   auto follower = FollowerOf(deployment, options);
   if (!follower.ok()) return follower.status();

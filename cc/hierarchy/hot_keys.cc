@@ -10,6 +10,7 @@
 
 #include "absl/log/log.h"
 #include "absl/strings/str_cat.h"
+#include "cc/common/remote_files.h"
 
 namespace tf_hps {
 namespace {
@@ -17,6 +18,19 @@ namespace {
 constexpr char kMagic[] = "hpshotk1";
 constexpr size_t kMagicBytes = sizeof(kMagic) - 1;
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "keys are written as they are in memory");
+constexpr size_t kMaxRemoteBytes = size_t{4} << 30;
+
+absl::StatusOr<std::string> ReadLocalFile(const std::string& path) {
+  std::error_code error;
+  const auto bytes = std::filesystem::file_size(path, error);
+  if (error) return absl::NotFoundError(absl::StrCat(path, ": ", error.message()));
+  std::ifstream file(path, std::ios::binary);
+  std::string text(bytes, '\0');
+  if (!file.read(&text[0], bytes)) {
+    return absl::DataLossError(absl::StrCat(path, " cannot be read to its end"));
+  }
+  return text;
+}
 
 }  // namespace
 
@@ -25,20 +39,16 @@ std::string HotKeysPath(const std::string& folder, const TableSpec& spec) {
 }
 
 absl::StatusOr<std::vector<Key>> ReadHotKeys(const std::string& path) {
-  std::error_code error;
-  const auto bytes = std::filesystem::file_size(path, error);
-  if (error) return absl::NotFoundError(absl::StrCat(path, ": ", error.message()));
-  std::ifstream file(path, std::ios::binary);
-  char magic[kMagicBytes] = {};
-  file.read(magic, kMagicBytes);
-  if (!file || std::memcmp(magic, kMagic, kMagicBytes) != 0 ||
-      (bytes - kMagicBytes) % sizeof(Key) != 0) {
+  const absl::StatusOr<std::string> text =
+      IsRemotePath(path) ? ReadRemoteFile(path, kMaxRemoteBytes) : ReadLocalFile(path);
+  if (!text.ok()) return text.status();
+  if (text->size() < kMagicBytes || text->compare(0, kMagicBytes, kMagic) != 0 ||
+      (text->size() - kMagicBytes) % sizeof(Key) != 0) {
     return absl::DataLossError(
         absl::StrCat(path, " holds no hot keys: they are \"", kMagic, "\" and int64 keys"));
   }
-  std::vector<Key> keys((bytes - kMagicBytes) / sizeof(Key));
-  file.read(reinterpret_cast<char*>(keys.data()), keys.size() * sizeof(Key));
-  if (!file) return absl::DataLossError(absl::StrCat(path, " cannot be read to its end"));
+  std::vector<Key> keys((text->size() - kMagicBytes) / sizeof(Key));
+  std::memcpy(keys.data(), text->data() + kMagicBytes, keys.size() * sizeof(Key));
   return keys;
 }
 

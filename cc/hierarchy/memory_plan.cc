@@ -23,12 +23,13 @@ bool IsSet(const nlohmann::json& options, const char* name) {
 }  // namespace
 
 absl::StatusOr<int64_t> PlanMemory(const TableSpec& spec, const ResourceLimits& limits,
-                                   int64_t promised, TableConfig* config) {
+                                   int64_t promised, int64_t shared, TableConfig* config) {
   int64_t planned = 0;
-  const int64_t left = std::max<int64_t>(0, limits.memory_free() - promised);
+  const int64_t left = std::max<int64_t>(0, limits.memory_free() - promised + shared);
   const std::string limit_said =
       absl::StrCat("of the limit of ", limits.memory_bytes, " bytes (", limits.memory_from, "), ",
-                   limits.memory_used, " are used and ", promised, " promised to open tables");
+                   limits.memory_used, " are used and ", promised, " promised to open tables",
+                   shared == 0 ? "" : absl::StrCat(", ", shared, " come from other generations"));
   for (const StoreBackend& backend : StoreBackends()) {
     const auto section = config->sections.find(backend.kind);
     if (section == config->sections.end() || backend.memory_bytes == nullptr) continue;

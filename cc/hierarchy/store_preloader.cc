@@ -10,11 +10,13 @@
 
 #include "absl/status/statusor.h"
 #include "cc/common/cgroup.h"
+#include "cc/common/thread_priority.h"
 
 namespace tf_hps {
 namespace {
 
 constexpr size_t kRowsPerBlock = 8192;
+constexpr size_t kRowsPerFullBlock = 16;
 // A scan refuses what was updated since it began; short ranges keep that little.
 constexpr int64_t kRowsPerRange = 256 * 1024;
 constexpr int kMaxRanges = 4096;
@@ -47,12 +49,14 @@ int Threads() {
 
 StorePreloader::StorePreloader(const TableSpec& spec, std::shared_ptr<EmbeddingStore> lower,
                                std::shared_ptr<EmbeddingStore> upper, const UpdateStamps* stamps,
-                               Mutex* apply_mutex)
+                               Mutex* apply_mutex, bool yields)
     : spec_(spec),
       lower_(std::move(lower)),
       upper_(std::move(upper)),
       stamps_(stamps),
-      apply_mutex_(apply_mutex) {
+      apply_mutex_(apply_mutex),
+      losses_before_(upper_->Losses()),
+      yields_(yields) {
   const int threads = spec_.rows != 0 && spec_.rows <= kRowsPerRange ? 1 : Threads();
   running_ = threads;
   for (int i = 0; i < threads; ++i) {
@@ -79,10 +83,11 @@ bool StorePreloader::done() const {
 
 bool StorePreloader::full() const {
   const StoreStats stats = upper_->Stats();
-  return stats.evictions != 0 || (stats.capacity_rows != 0 && stats.rows >= stats.capacity_rows);
+  return stats.capacity_rows != 0 && stats.rows >= stats.capacity_rows;
 }
 
 void StorePreloader::RunThread() {
+  if (yields_) YieldToLookups();
   absl::Status status;
   while (status.ok() && !stopping_) {
     KeyRange range;
@@ -109,7 +114,7 @@ void StorePreloader::RunThread() {
   if (--running_ == 0) {
     if (status_.ok() && !stopping_ && !left_out_) {
       was_completed_.store(true, std::memory_order_release);
-      upper_->MarkComplete();
+      upper_->MarkComplete(losses_before_);
     }
     finished_.NotifyAll();
   }
@@ -156,11 +161,13 @@ absl::Status StorePreloader::LoadRange(const KeyRange& range) {
   RowBlock block;
   std::vector<Key> read_again;
   while (!stopping_) {
-    if (full()) {
+    if (upper_->Losses() != losses_before_) {
       left_out_ = true;
       return absl::OkStatus();
     }
-    if (absl::Status status = (*scanner)->Next(kRowsPerBlock, &block); !status.ok()) return status;
+    // A full store may have all rows. Only who brings another one knows, and sends others away.
+    const size_t rows = full() ? kRowsPerFullBlock : kRowsPerBlock;
+    if (absl::Status status = (*scanner)->Next(rows, &block); !status.ok()) return status;
     if (block.size() == 0) break;
     std::vector<uint32_t> refused;
     absl::Status status = Insert(block.keys, block.rows, stamps, &refused);

@@ -25,7 +25,7 @@ class StorePreloader {
  public:
   StorePreloader(const TableSpec& spec, std::shared_ptr<EmbeddingStore> lower,
                  std::shared_ptr<EmbeddingStore> upper, const UpdateStamps* stamps,
-                 Mutex* apply_mutex);
+                 Mutex* apply_mutex, bool yields = false);
   ~StorePreloader();  // stops early
 
   // Until it is over; the first error, if any. An error leaves the upper store usable and
@@ -58,6 +58,8 @@ class StorePreloader {
   const std::shared_ptr<EmbeddingStore> upper_;
   const UpdateStamps* const stamps_;
   Mutex* const apply_mutex_;
+  const int64_t losses_before_;
+  const bool yields_;  // to lookups, where cores are busy
 
   // Synchronize themselves.
   std::atomic<bool> stopping_{false};

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "cc/common/config.h"
 #include "cc/common/mutex.h"
+#include "cc/hierarchy/closed_generations.h"
 #include "cc/hierarchy/embedding_table.h"
 #include "cc/hierarchy/table_handle.h"
 #include "nlohmann/json.hpp"
@@ -34,8 +35,12 @@ class TableRegistry {
   // Whether any open table does (EmbeddingTable::WaitsForStores).
   bool AnyTableWaits();
 
+  ClosedGenerations& closed() { return closed_; }
+
  private:
   using Identity = std::tuple<std::string, std::string, std::string>;
+
+  TableRegistry();
 
   absl::StatusOr<std::shared_ptr<EmbeddingTable>> OpenRows(const DeploymentConfig& deployment,
                                                            const TableConfig& config);
@@ -47,12 +52,28 @@ class TableRegistry {
   };
 
   std::vector<std::shared_ptr<EmbeddingTable>> OpenTables();
+  std::shared_ptr<EmbeddingTable> FindOpen(const Identity& identity);
+  std::vector<std::shared_ptr<EmbeddingTable>> GenerationsOf(const ClosedGenerations::Name& name);
+  // Those with a bound on their tier in memory.
+  std::vector<std::shared_ptr<EmbeddingTable>> SharingGenerations(
+      const ClosedGenerations::Name& name);
+  void ShareMemoryOf(const ClosedGenerations::Name& name);
+  // Drops what this server keeps of generations of the table that are not open; false where none
+  // is.
+  bool DropClosed(const ClosedGenerations::Name& name, const TableConfig& config);
+  absl::StatusOr<std::shared_ptr<EmbeddingTable>> OpenNew(const TableSpec& spec,
+                                                          const TableConfig& config)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(open_mutex_);
   void Remember(const std::shared_ptr<TableHandle>& handle);
   // What open tables have yet to fill of the memory that was planned for them.
-  int64_t PromisedBytes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  int64_t PromisedBytes();
 
+  // One open at a time: two SavedModels that load the same table at once must get the same one.
+  // Held while rows are read, so nobody else waits for it.
+  Mutex open_mutex_;
   Mutex mutex_;
   std::map<Identity, Entry> tables_ ABSL_GUARDED_BY(mutex_);
+  ClosedGenerations closed_;
 };
 
 }  // namespace tf_hps

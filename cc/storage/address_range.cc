@@ -65,10 +65,13 @@ AddressRange& AddressRange::operator=(AddressRange&& other) noexcept {
   return *this;
 }
 
+size_t AddressRange::StepAt(size_t bytes) const {
+  return bytes < kHugePage && bytes > huge_ ? kSmallStep : kHugePage;
+}
+
 absl::Status AddressRange::Commit(size_t bytes) {
   if (bytes <= committed_) return absl::OkStatus();
-  const size_t step = bytes < kHugePage && bytes > huge_ ? kSmallStep : kHugePage;
-  const size_t wanted = std::min(RoundUp(bytes, step), reserved_);
+  const size_t wanted = std::min(RoundUp(bytes, StepAt(bytes)), reserved_);
   if (mprotect(data_ + committed_, wanted - committed_, PROT_READ | PROT_WRITE) != 0) {
     return absl::ResourceExhaustedError(absl::StrCat("the system refuses more than ", committed_,
                                                      " bytes: ", std::strerror(errno)));
@@ -81,6 +84,20 @@ absl::Status AddressRange::Commit(size_t bytes) {
     huge_ = used;
   }
   committed_ = wanted;
+  return absl::OkStatus();
+}
+
+absl::Status AddressRange::GiveBack(size_t bytes, size_t most) {
+  const size_t kept = std::max(RoundUp(bytes, StepAt(bytes)),
+                               RoundDown(committed_ - std::min(committed_, most), kHugePage));
+  if (kept >= committed_) return absl::OkStatus();
+  // Whole huge pages: a part of one leaves this process, but not the machine's memory.
+  if (madvise(data_ + kept, committed_ - kept, MADV_DONTNEED) != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the system does not take back ", committed_ - kept,
+                     " bytes: ", std::strerror(errno), " (memory that is locked stays)"));
+  }
+  committed_ = kept;
   return absl::OkStatus();
 }
 

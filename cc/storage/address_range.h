@@ -34,8 +34,14 @@ class AddressRange {
 
   // Makes at least the first `bytes` usable, in steps. ResourceExhausted when the system refuses.
   absl::Status Commit(size_t bytes);
+  // Of what lies behind the first `bytes` and is not shared with them in a step, up to `most` bytes
+  // go back to the system, the last ones first. They may still be read, as zeros, by who came late.
+  absl::Status GiveBack(size_t bytes, size_t most);
 
  private:
+  // Memory comes and goes in steps of so much where the first `bytes` are in use.
+  size_t StepAt(size_t bytes) const;
+
   void* mapping_ = nullptr;
   size_t mapping_bytes_ = 0;
   uint8_t* data_ = nullptr;

@@ -40,6 +40,7 @@ struct StoreStats {
   bool rows_exact = false;
   int64_t bytes = 0;          // memory or disk that the rows and their index take
   int64_t capacity_rows = 0;  // 0: not bounded
+  int64_t fixed_bytes = 0;    // of a bounded store: beside rows, whatever LimitRows says
   int64_t evictions = 0;      // rows dropped to make room since the store was opened
   int64_t absent = 0;         // keys remembered as unknown
 };
@@ -121,14 +122,28 @@ class EmbeddingStore {
   virtual bool AnswersFromMemory() const = 0;
 
   // Whether a key not found here is nowhere below. MarkComplete is called once every row of the
-  // tier below was inserted; a store that ever evicted a row stays incomplete, and one that evicts
-  // a row later takes it back before the row is gone. MarkIncomplete: somebody else dropped a row.
+  // tier below was inserted, with what Losses() was before the first one: a row that was lost since
+  // then, or is lost later, makes the store incomplete before the row is gone. MarkIncomplete:
+  // somebody else dropped a row. Losses: how often a row went, or did not come in, for want of
+  // room.
   virtual bool IsComplete() const = 0;
-  virtual void MarkComplete() {}
+  virtual void MarkComplete(int64_t losses) {}
   virtual void MarkIncomplete() {}
+  virtual int64_t Losses() const { return 0; }
 
   // Up to `n` of the keys that are asked for most, the hottest first, where the store counts that.
   virtual std::vector<Key> HotKeys(size_t n) const { return {}; }
+
+  // Of a store with a bound (StoreStats::capacity_rows > 0); nothing happens elsewhere.
+  // From now on at most so many rows may be here, and at most those the store was opened for. Are
+  // there more, the coldest go, and their memory is the system's again when this returns; lookups
+  // and writes go on meanwhile. No other row goes. Calls wait for each other. InvalidArgument: less
+  // than one row. FailedPrecondition: the limit holds, but the system did not take the memory.
+  virtual absl::Status LimitRows(int64_t rows) { return absl::OkStatus(); }
+  // From now on lookups count uses, which a bounded store does by itself only once it was full, so
+  // that HotKeys and LimitRows know what is hot. With "lru" that is what was used since the last
+  // such call, until rows are evicted.
+  virtual void CountUses() {}
 
   virtual StoreStats Stats() const = 0;
   // What only this kind of store can tell, as an object; its fields stand beside those of Stats().

@@ -90,9 +90,11 @@ void EvictionPolicy::Touch(std::atomic<uint16_t>* counters, const uint64_t* ways
   if (!is_lru) PassTime(uses);
 }
 
-uint32_t EvictionPolicy::Coldness(uint16_t counter) const {
-  if (kind_ == Kind::kLru) return static_cast<uint16_t>(Tick() - counter);
-  return kMaxUses - Uses(counter, Epoch());
+uint32_t EvictionPolicy::Coldness(uint16_t counter, uint16_t moment) const {
+  if (kind_ == Kind::kLfu) return kMaxUses - Uses(counter, Epoch());
+  const uint16_t tick = Tick();
+  const uint16_t age = tick - counter, passed = tick - moment;
+  return age > passed ? age - passed : 0;
 }
 
 bool EvictionPolicy::Admits(uint32_t uses, uint16_t counter) const {

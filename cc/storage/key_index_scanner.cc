@@ -31,11 +31,12 @@ std::vector<Key> KeyIndexScanner::NextKeys(size_t max_keys) {
   };
   const uint64_t num_ways = index_->num_sets() * KeySet::kWays;
   for (; next_way_ < num_ways && keys.size() < max_keys; ++next_way_) {
-    const KeySet& set = index_->sets()[next_way_ / KeySet::kWays];
+    const uint64_t number = next_way_ / KeySet::kWays;
+    const KeySet& set = index_->sets()[number];
     const uint64_t way = next_way_ % KeySet::kWays;
-    if (set.rows[way].load(std::memory_order_acquire) >= KeySet::kFirstRow) {
-      take(set.keys[way].load(std::memory_order_relaxed));
-    }
+    if (set.rows[way].load(std::memory_order_acquire) < KeySet::kFirstRow) continue;
+    const Key key = set.keys[way].load(std::memory_order_relaxed);
+    if (key != index_->FreeKey(number)) take(key);  // unless its row has gone just now
   }
   for (; next_overflow_ < overflow_.size() && keys.size() < max_keys; ++next_overflow_) {
     take(overflow_[next_overflow_].first);

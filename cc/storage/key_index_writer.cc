@@ -97,7 +97,7 @@ KeyIndexWriter::Way KeyIndexWriter::MoveAway(uint64_t from, const Homes& homes) 
     if (other == homes.first || other == homes.second || !lock.TryLock(Set(other))) continue;
     const Way to = FindSpare(other);
     if (!to) continue;
-    const uint32_t code = CodeAt(at);
+    const uint32_t code = LoweredCode(CodeAt(at));  // it may come to a set that was gone over
     const uint16_t counter =
         index_.counters() == nullptr ? 0 : CounterOf(at)->load(std::memory_order_relaxed);
     // First in, then out: the count of spilled keys is never too low.
@@ -131,7 +131,7 @@ void KeyIndexWriter::Place(const Homes& homes, Key key, uint32_t code, uint16_t 
 uint32_t KeyIndexWriter::Evict(Way at) {
   const uint32_t row = CodeAt(at) - KeySet::kFirstRow;
   // Before anybody can miss the row.
-  store_.evicted->store(true);
+  store_.losses->fetch_add(1);
   store_.eviction->Evict(KeyAt(at), CounterOf(at)->load(std::memory_order_relaxed));
   Vacate(at);
   return row;
@@ -144,7 +144,21 @@ uint32_t KeyIndexWriter::EvictAnywhere(uint64_t start) {
     if (!lock.TryLock(Set(set))) continue;
     if (const Way victim = FindColdest(set, static_cast<Key>(start))) return Evict(victim);
   }
+  for (const auto& [key, row] : index_.overflow().All()) {
+    const uint32_t evicted = EvictOverflowed(key);
+    if (evicted != RowSlab::kNoRow) return evicted;
+  }
   return RowSlab::kNoRow;
+}
+
+uint32_t KeyIndexWriter::EvictOverflowed(Key key) {
+  SetLock lock(Set(index_.FirstHomeOf(key)));
+  if (!index_.overflow().With(key, [](uint32_t) {})) return RowSlab::kNoRow;
+  store_.losses->fetch_add(1);
+  store_.eviction->Evict(key, store_.eviction->New());
+  const uint32_t row = index_.overflow().Erase(key, RowSlab::kNoRow);
+  CountSpilled(Set(index_.FirstHomeOf(key)), -1);
+  return row;
 }
 
 absl::StatusOr<KeyIndexWriter::Outcome> KeyIndexWriter::Insert(Key key, const uint8_t* row,
@@ -173,8 +187,8 @@ absl::StatusOr<KeyIndexWriter::Outcome> KeyIndexWriter::Insert(Key key, const ui
     }
   }
 
-  // All rows may be taken, and none by a key of these homes: another set gives one away then. Some
-  // set has one, since keys overflow only where homes are full, unless rows are freed meanwhile.
+  // All rows may be taken, and none by a key of these homes: another set gives one away then, or
+  // the overflow, unless rows are freed meanwhile.
   uint32_t evicted_row = RowSlab::kNoRow;
   for (;;) {
     const absl::StatusOr<Outcome> outcome =
@@ -222,12 +236,13 @@ absl::StatusOr<KeyIndexWriter::Outcome> KeyIndexWriter::InsertUnderHomes(
     // What somebody writes comes in; what is only carried up has to earn its place.
     if (existing == OnExisting::kKeep &&
         !store_.eviction->Admits(uses, CounterOf(victim)->load(std::memory_order_relaxed))) {
-      store_.evicted->store(true);  // so does a row that never comes in: not all are here
+      store_.losses->fetch_add(1);  // so does a row that never comes in: not all are here
       return Outcome::kNotAdmitted;
     }
     number = Evict(victim);
   }
-  if (at) Vacate(at);  // the mark that said nobody knows the key
+  if (at) Vacate(at);                   // the mark that said nobody knows the key
+  number = store_.slab->Lower(number);  // an evicted row's may be beyond a limit that came later
   store_.slab->Write(number, row);
   Place(homes, key, number + KeySet::kFirstRow, NewCounter(uses));
   return Outcome::kStored;
@@ -272,6 +287,48 @@ void KeyIndexWriter::MarkAbsent(Key key, Refuses refuses) {
         return;
       }
     }
+  }
+}
+
+void KeyIndexWriter::EvictFrom(uint64_t set, absl::FunctionRef<bool(uint16_t)> goes) {
+  SetLock lock(Set(set));
+  for (Way at{set, 0}; at.way < KeySet::kWays; ++at.way) {
+    if (CodeAt(at) >= KeySet::kFirstRow && goes(CounterOf(at)->load(std::memory_order_relaxed))) {
+      store_.slab->Free(Evict(at));
+    }
+  }
+}
+
+void KeyIndexWriter::EvictFromOverflow(absl::FunctionRef<bool(uint16_t)> goes) {
+  for (const auto& [key, row] : index_.overflow().All()) {
+    if (!goes(store_.eviction->New())) continue;
+    const uint32_t evicted = EvictOverflowed(key);
+    if (evicted != RowSlab::kNoRow) store_.slab->Free(evicted);
+  }
+}
+
+void KeyIndexWriter::LowerRows(uint64_t set) {
+  bool found = false;
+  for (Way at{set, 0}; at.way < KeySet::kWays; ++at.way) found |= IsBeyondLimit(at);
+  if (!found) return;
+  SetLock lock(Set(set));
+  for (Way at{set, 0}; at.way < KeySet::kWays; ++at.way) {
+    if (!IsBeyondLimit(at)) continue;
+    Set(set)->rows[at.way].store(LoweredCode(CodeAt(at)), std::memory_order_relaxed);
+  }
+}
+
+void KeyIndexWriter::LowerOverflow() {
+  for (const auto& [key, row] : index_.overflow().All()) {
+    index_.overflow().Renumber(key, [this](uint32_t row) { return store_.slab->Lower(row); });
+  }
+}
+
+void KeyIndexWriter::PrefetchToLower(uint64_t set) const {
+  for (Way at{set, 0}; at.way < KeySet::kWays; ++at.way) {
+    if (!IsBeyondLimit(at)) continue;
+    const uint8_t* const row = store_.slab->row(CodeAt(at) - KeySet::kFirstRow);
+    for (size_t line = 0; line < store_.slab->stride(); line += 64) __builtin_prefetch(row + line);
   }
 }
 

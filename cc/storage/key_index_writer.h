@@ -26,7 +26,7 @@ class KeyIndexWriter {
   struct Store {
     RowSlab* slab;
     EvictionPolicy* eviction;
-    std::atomic<bool>* evicted;  // true from the first one on
+    std::atomic<int64_t>* losses;  // see EmbeddingStore::Losses
     std::atomic<int64_t>* absent;
     // While not 0, keys stay where they are: a scanner would miss one that moves.
     const std::atomic<int>* scanners;
@@ -46,6 +46,15 @@ class KeyIndexWriter {
   void MarkAbsent(Key key, Refuses refuses);
   // Takes over a row from an index that this one is to replace; `key` is in neither home.
   void Adopt(Key key, uint32_t row, uint16_t counter);
+
+  // For a store that is made smaller. Those of its rows go for which goes(counter) says so.
+  void EvictFrom(uint64_t set, absl::FunctionRef<bool(uint16_t)> goes);
+  void EvictFromOverflow(absl::FunctionRef<bool(uint16_t)> goes);
+  // Rows of the set beyond the slab's limit get a number below it (see RowSlab::Lower). While these
+  // go over all sets, whatever else writes puts no row beyond the limit anywhere.
+  void LowerRows(uint64_t set);
+  void LowerOverflow();
+  void PrefetchToLower(uint64_t set) const;
 
   void Prefetch(Key key) const { __builtin_prefetch(Set(index_.FirstHomeOf(key)), 1); }
   // The row of a key that stands in its first home, when that is there.
@@ -97,8 +106,18 @@ class KeyIndexWriter {
   // With the locks of both homes. *evicted_row: one to use, or kNoRow; kNoRow after it was used.
   absl::StatusOr<Outcome> InsertUnderHomes(Key key, const uint8_t* row, OnExisting existing,
                                            bool may_evict, Refuses refuses, uint32_t* evicted_row);
-  // A row of a set from `start` on; RowSlab::kNoRow: there is none.
+  // A row of a set from `start` on, or of the overflow; RowSlab::kNoRow: there is none.
   uint32_t EvictAnywhere(uint64_t start);
+  uint32_t EvictOverflowed(Key key);
+  bool IsBeyondLimit(Way at) const {
+    const uint32_t code = CodeAt(at);
+    return code >= KeySet::kFirstRow && code - KeySet::kFirstRow >= store_.slab->limit();
+  }
+  uint32_t LoweredCode(uint32_t code) const {
+    return code < KeySet::kFirstRow
+               ? code
+               : store_.slab->Lower(code - KeySet::kFirstRow) + KeySet::kFirstRow;
+  }
   uint16_t NewCounter(uint32_t uses) const {
     return index_.counters() == nullptr ? 0 : store_.eviction->New(uses);
   }

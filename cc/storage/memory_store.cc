@@ -10,7 +10,9 @@
 #include "cc/storage/key_index.h"
 #include "cc/storage/key_index_scanner.h"
 #include "cc/storage/key_index_writer.h"
+#include "cc/storage/key_ranking.h"
 #include "cc/storage/reader_gate.h"
+#include "cc/storage/row_limiter.h"
 #include "cc/storage/row_slab.h"
 #include "cc/storage/set_probe.h"
 #include "cc/storage/write_gate.h"
@@ -23,6 +25,12 @@ constexpr int64_t kMinIndexRows = 64;
 // Writers let go of the gate after so many keys, for an index that wants to grow.
 constexpr size_t kKeysPerWrite = 4096;
 
+int64_t FixedBytes(const MemoryStoreOptions& options) {
+  return static_cast<int64_t>(static_cast<double>(options.capacity_rows) *
+                              (KeyIndex::BytesPerRow(/*with_counters=*/true) +
+                               EvictionPolicy::BytesPerRow(options.eviction)));
+}
+
 // Rows of one table in this process's memory: a slab of rows and an index of keys. Lookups take no
 // lock (see KeySet, and OverflowRows for the exception) and are not held up by an index that grows.
 class MemoryStore : public EmbeddingStore {
@@ -31,12 +39,14 @@ class MemoryStore : public EmbeddingStore {
               std::unique_ptr<RowSlab> slab, std::shared_ptr<KeyIndex> index)
       : row_bytes_(spec.row_bytes()),
         bounded_(options.capacity_rows > 0),
+        fixed_bytes_(bounded_ ? FixedBytes(options) : 0),
         probe_(SelectSetProbe(options.isa)),
         slab_(std::move(slab)),
         eviction_(options.eviction, slab_->capacity()),
-        writer_store_{slab_.get(), &eviction_, &evicted_, &absent_, &scanners_},
+        writer_store_{slab_.get(), &eviction_, &losses_, &absent_, &scanners_},
         index_(std::move(index)),
-        readers_index_(index_.get()) {}
+        readers_index_(index_.get()),
+        limiter_(writer_store_, &writers_, &index_) {}
 
   absl::Status Find(absl::Span<const Key> keys, const RowSink& sink,
                     Pending* pending) const override {
@@ -50,12 +60,24 @@ class MemoryStore : public EmbeddingStore {
   absl::StatusOr<std::unique_ptr<RowScanner>> NewScanner(Key first, Key last) const override;
 
   bool AnswersFromMemory() const override { return true; }
-  // Never again once a row was evicted: whoever decided to call MarkComplete may not have seen
-  // that.
-  bool IsComplete() const override { return complete_.load() && !evicted_.load(); }
-  void MarkComplete() override { complete_.store(true); }
-  void MarkIncomplete() override { complete_.store(false); }
+  bool IsComplete() const override { return losses_.load() == complete_at_.load(); }
+  void MarkComplete(int64_t losses) override {
+    complete_at_.store(losses);
+    counts_uses_.store(false, std::memory_order_relaxed);
+  }
+  void MarkIncomplete() override { complete_at_.store(kIncomplete); }
+  int64_t Losses() const override { return losses_.load(); }
   std::vector<Key> HotKeys(size_t n) const override;
+  absl::Status LimitRows(int64_t rows) override {
+    if (!bounded_) return absl::OkStatus();
+    // Who may have them all again, and has, need not know which are hot.
+    if (rows >= slab_->capacity() && IsComplete()) counts_uses_.store(false);
+    return limiter_.Limit(rows);
+  }
+  void CountUses() override {
+    counts_uses_.store(true, std::memory_order_relaxed);
+    eviction_.BeginPeriod();
+  }
   StoreStats Stats() const override;
   absl::string_view kind() const override { return "memory"; }
   absl::StatusOr<std::unique_ptr<RowAges>> OpenRowAges() override { return NewMemoryRowAges(); }
@@ -68,9 +90,14 @@ class MemoryStore : public EmbeddingStore {
     std::atomic<int>* const scanners;
   };
 
-  // Only a store that had no room for some row counts uses: elsewhere a counter would cost a lookup
-  // one more cache line a key, for nothing.
-  bool WritesCounters() const { return bounded_ && evicted_.load(std::memory_order_relaxed); }
+  // Only a store that had no room for some row counts uses, or is to: elsewhere a counter would
+  // cost a lookup one more cache line a key, for nothing.
+  bool WritesCounters() const {
+    if (!bounded_) return false;
+    if (counts_uses_.load(std::memory_order_relaxed)) return true;
+    const int64_t losses = losses_.load(std::memory_order_relaxed);
+    return losses != 0 && losses != complete_at_.load(std::memory_order_relaxed);
+  }
   void FindAndTouch(absl::Span<const Key> keys, const RowSink& sink, bool touch,
                     Pending* pending) const;
   bool FindAgain(KeyIndex* index, SetProbe probe, const RowSink& sink, uint32_t position,
@@ -85,15 +112,19 @@ class MemoryStore : public EmbeddingStore {
   template <class Write>
   absl::Status WriteEach(absl::Span<const Key> keys, const Write& write);
 
+  static constexpr int64_t kIncomplete = -1;
+
   const size_t row_bytes_;
   const bool bounded_;
+  const int64_t fixed_bytes_;
   const SetProbeFunctions probe_;
 
   // Synchronize themselves.
   const std::unique_ptr<RowSlab> slab_;
   EvictionPolicy eviction_;
-  std::atomic<bool> complete_{false};
-  std::atomic<bool> evicted_{false};
+  std::atomic<int64_t> complete_at_{kIncomplete};  // Losses() when it was so
+  std::atomic<int64_t> losses_{0};
+  std::atomic<bool> counts_uses_{false};
   std::atomic<int64_t> absent_{0};
   mutable std::atomic<int> scanners_{0};
   const KeyIndexWriter::Store writer_store_;
@@ -103,6 +134,8 @@ class MemoryStore : public EmbeddingStore {
   // Replaced by who is alone in writers_; readers go by readers_index_, inside readers_.
   std::shared_ptr<KeyIndex> index_;
   std::atomic<KeyIndex*> readers_index_;
+
+  RowLimiter limiter_;
 };
 
 void MemoryStore::FindAndTouch(absl::Span<const Key> keys, const RowSink& sink, bool touch,
@@ -303,32 +336,9 @@ void MemoryStore::MarkAbsent(absl::Span<const Key> keys, const StampsRead& stamp
   }
 }
 
-// A store that had room for every row counted nothing, and has none to prefer.
 std::vector<Key> MemoryStore::HotKeys(size_t n) const {
-  std::vector<std::pair<uint32_t, Key>> found;  // coldness first
-  {
-    const WriteGate::Shared shared(&writers_);
-    found.reserve(slab_->rows());
-    for (uint64_t s = 0; s < index_->num_sets(); ++s) {
-      const KeySet& set = index_->sets()[s];
-      for (int way = 0; way < KeySet::kWays; ++way) {
-        if (set.rows[way].load(std::memory_order_acquire) < KeySet::kFirstRow) continue;
-        const uint32_t coldness =
-            bounded_ ? eviction_.Coldness(index_->counters()[s * KeySet::kWays + way].load(
-                           std::memory_order_relaxed))
-                     : 0;
-        found.emplace_back(coldness, set.keys[way].load(std::memory_order_relaxed));
-      }
-    }
-    for (const auto& [key, row] : index_->overflow().All()) {
-      found.emplace_back(bounded_ ? eviction_.Coldness(eviction_.New()) : 0, key);
-    }
-  }
-  n = std::min(n, found.size());
-  std::partial_sort(found.begin(), found.begin() + n, found.end());
-  std::vector<Key> keys(n);
-  for (size_t i = 0; i < n; ++i) keys[i] = found[i].second;
-  return keys;
+  const WriteGate::Shared shared(&writers_);
+  return HottestKeys(index_.get(), eviction_, n);
 }
 
 StoreStats MemoryStore::Stats() const {
@@ -337,7 +347,8 @@ StoreStats MemoryStore::Stats() const {
   stats.rows = slab_->rows();
   stats.rows_exact = true;
   stats.bytes = slab_->bytes() + index_->bytes() + eviction_.bytes();
-  stats.capacity_rows = bounded_ ? slab_->capacity() : 0;
+  stats.capacity_rows = bounded_ ? slab_->limit() : 0;
+  stats.fixed_bytes = fixed_bytes_;
   stats.evictions = eviction_.evictions();
   stats.absent = absent_.load(std::memory_order_relaxed);
   return stats;

@@ -43,6 +43,13 @@ class OverflowRows {
     use(it->second);
     return true;
   }
+  // The key's row, where it has one, becomes number(row); readers wait.
+  template <class Number>
+  void Renumber(Key key, const Number& number) {
+    MutexLock lock(&mutex_);
+    const auto it = rows_.find(key);
+    if (it != rows_.end()) it->second = number(it->second);
+  }
   std::vector<std::pair<Key, uint32_t>> All() const {
     MutexLock lock(&mutex_);
     return {rows_.begin(), rows_.end()};

@@ -6,7 +6,11 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "cc/common/config_names.h"
+#include "cc/common/remote_files.h"
+#include "cc/storage/fetched_stores.h"
 #include "cc/storage/rocksdb_databases.h"
+#include "cc/storage/rocksdb_delta.h"
 #include "cc/storage/rocksdb_overlay.h"
 #include "cc/storage/rocksdb_store.h"
 #include "cc/storage/store_backend.h"
@@ -34,6 +38,11 @@ absl::StatusOr<RocksdbSection> ParseOptions(const nlohmann::json& options) {
   result.read_only = options.value("read_only", result.read_only);
   result.block_cache_bytes = options.value("block_cache_bytes", result.block_cache_bytes);
   if (result.read_only) parsed.state_dir = text("state_dir");
+  if (IsRemotePath(parsed.state_dir)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "`rocksdb.state_dir` is a folder of this machine: give its absolute path. Received: ",
+        Quoted(parsed.state_dir)));
+  }
   return parsed;
 }
 
@@ -53,7 +62,7 @@ absl::StatusOr<OpenRocksdbTable> FindOrCreate(const TableSpec& spec, const std::
     table = (*database)->CreateTable(spec);
   }
   if (!table.ok()) return table.status();
-  return OpenRocksdbTable{*std::move(database), *table};
+  return WithRocksdbBase({*std::move(database), *table});
 }
 
 absl::StatusOr<std::unique_ptr<EmbeddingStore>> OpenRocksdbStore(const TableSpec& spec,
@@ -104,6 +113,36 @@ absl::StatusOr<TableSpec> Describe(const std::string& name, const std::string& g
   return spec;
 }
 
+// The paths that hps.json says for a store under a scheme become those of its copy here.
+absl::StatusOr<LocalStore> Fetch(const std::string& deployment, const nlohmann::json& options) {
+  const absl::StatusOr<RocksdbSection> parsed = ParseOptions(options);
+  if (!parsed.ok()) return parsed.status();
+  LocalStore local{options, nullptr};
+  if (!IsRemotePath(parsed->path)) return local;
+  if (!parsed->rocksdb.read_only) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the store ", MaskCredentials(parsed->path),
+                     " is not on this machine: it is opened with `rocksdb.read_only` "
+                     "(TF_HPS_ROCKSDB_READ_ONLY=1) "
+                     "alone, and takes updates in its `rocksdb.state_dir`"));
+  }
+  auto fetched = FetchStore(deployment, parsed->path, parsed->state_dir);
+  if (!fetched.ok()) return fetched.status();
+  local.options["path"] = (*fetched)->path;
+  local.held = *std::move(fetched);
+  return local;
+}
+
+absl::Status DropOthers(const std::string& name, const std::set<std::string>& kept,
+                        const nlohmann::json& options) {
+  const absl::StatusOr<RocksdbSection> parsed = ParseOptions(options);
+  if (!parsed.ok()) return parsed.status();
+  if (parsed->state_dir.empty()) return absl::OkStatus();
+  absl::Status status = DropRocksdbOverlays(name, kept, parsed->state_dir);
+  status.Update(DropFetchedStores(parsed->state_dir));
+  return status;
+}
+
 const bool rocksdb_is_registered = RegisterStoreBackend(
     {"rocksdb",
      StoreRank::kPersistent,
@@ -111,11 +150,17 @@ const bool rocksdb_is_registered = RegisterStoreBackend(
       {"read_only", FieldType::kBool, false,
        "take no lock and write nothing: any number of processes may"},
       {"state_dir", FieldType::kPath, nullptr,
-       "of a store that is read-only: a folder of this server's own, for what updates change"},
+       "of a store that is read-only: a folder of this server's own, for what updates change, and "
+       "for "
+       "the copy of a store that is elsewhere"},
       {"block_cache_bytes", FieldType::kInt, RocksdbOptions().block_cache_bytes,
-       "memory for blocks read, in bytes, for all tables of the store; 0: none"}},
+       "memory for blocks read, in bytes, for all stores of the process that say the same; 0: "
+       "none"}},
      &OpenRocksdbStore,
-     &Describe});
+     &Describe,
+     /*memory_bytes=*/nullptr,
+     &DropOthers,
+     &Fetch});
 
 }  // namespace
 }  // namespace tf_hps

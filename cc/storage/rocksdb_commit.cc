@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "cc/storage/rocksdb_key.h"
 #include "cc/storage/rocksdb_row_ages.h"
 #include "cc/storage/rocksdb_scanner.h"
 #include "cc/storage/rocksdb_view.h"

@@ -111,10 +111,12 @@ absl::StatusOr<RocksdbContents> ReadRocksdbContents(const std::string& path, roc
 
     if (key == kRocksdbFormatVersionKey) {
       int version = 0;
-      if (!absl::SimpleAtoi(value, &version) || version != kRocksdbFormatVersion) {
+      if (!absl::SimpleAtoi(value, &version) || version < kRocksdbFormatVersion ||
+          version > kRocksdbFormatVersionOfDeltas) {
         return absl::FailedPreconditionError(absl::StrCat(
-            RocksdbStoreName(path), " has format version ", value, ", this tf_hps reads version ",
-            kRocksdbFormatVersion, ". Open it with the tf_hps that wrote it, or a newer one."));
+            RocksdbStoreName(path), " has format version ", value, ", this tf_hps reads versions ",
+            kRocksdbFormatVersion, " to ", kRocksdbFormatVersionOfDeltas,
+            ". Open it with the tf_hps that wrote it, or a newer one."));
       }
       contents.has_format_version = true;
     } else if (absl::StartsWith(key, kRocksdbTablePrefix)) {

@@ -10,6 +10,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "cc/storage/rocksdb_key.h"
 #include "cc/storage/rocksdb_retry.h"
 #include "cc/storage/rocksdb_status.h"
 

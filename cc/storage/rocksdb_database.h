@@ -78,6 +78,8 @@ class RocksdbDatabase {
   // `over`: see RocksdbTableRecord.
   absl::StatusOr<RocksdbTable*> CreateTable(const TableSpec& spec,
                                             std::optional<std::string> over = std::nullopt);
+  // Its rows, ages and records; the disk has room again. Nobody uses the table.
+  absl::Status DropTable(const std::string& name, const std::string& generation);
 
   // Writes the batch, and the mark that `table` is no longer as it was loaded with it, once.
   // The caller holds table->write_mutex.

@@ -18,6 +18,9 @@ struct RocksdbOptions {
 // another RocksDB version may have written it.
 RocksdbOptionsPtr MakeRocksdbOptions(const RocksdbOptions& options);
 
+// What a table file says and holds beside its rows: docs/formats.md.
+RocksdbTableOptionsPtr MakeRocksdbTableOptions();
+
 }  // namespace tf_hps
 
 #endif  // TF_HPS_CC_STORAGE_ROCKSDB_OPTIONS_H_

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/log/log.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "cc/storage/rocksdb_databases.h"
@@ -64,6 +65,20 @@ absl::StatusOr<std::string> RocksdbOverlayChangedBy(const RocksdbTableRecord& ba
     if (record.name == base.name && record.generation == base.generation) return record.changed_by;
   }
   return std::string();
+}
+
+absl::Status DropRocksdbOverlays(const std::string& name, const std::set<std::string>& kept,
+                                 const std::string& state_dir) {
+  const auto database = FindOpenRocksdb(PathIn(state_dir));
+  if (!database.ok()) return absl::OkStatus();
+  for (const RocksdbTableRecord& record : (*database)->Tables()) {
+    if (record.name != name || kept.count(record.generation) != 0) continue;
+    absl::Status status = (*database)->DropTable(record.name, record.generation);
+    if (!status.ok()) return status;
+    LOG(INFO) << "table \"" << name << "\": dropped the updates of generation " << record.generation
+              << ", which is not served any more, from " << RocksdbStoreName((*database)->path());
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace tf_hps

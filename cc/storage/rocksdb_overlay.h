@@ -1,6 +1,7 @@
 #ifndef TF_HPS_CC_STORAGE_ROCKSDB_OVERLAY_H_
 #define TF_HPS_CC_STORAGE_ROCKSDB_OVERLAY_H_
 
+#include <set>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -21,6 +22,11 @@ absl::StatusOr<OpenRocksdbTable> OpenRocksdbOverlay(const TableSpec& spec, OpenR
 // there is none yet.
 absl::StatusOr<std::string> RocksdbOverlayChangedBy(const RocksdbTableRecord& base,
                                                     const std::string& state_dir);
+
+// Drops what the overlay, where this process has it open, has over generations of table `name`
+// other than `kept`.
+absl::Status DropRocksdbOverlays(const std::string& name, const std::set<std::string>& kept,
+                                 const std::string& state_dir);
 
 }  // namespace tf_hps
 

@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "cc/storage/rocksdb_key.h"
 #include "cc/storage/rocksdb_status.h"
 
 namespace tf_hps {

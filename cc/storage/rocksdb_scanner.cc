@@ -3,6 +3,8 @@
 #include <cstring>
 #include <deque>
 
+#include "cc/storage/rocksdb_key.h"
+
 namespace tf_hps {
 namespace {
 
@@ -136,7 +138,7 @@ std::unique_ptr<RowScanner> NewRocksdbScanner(const OpenRocksdbTable& table, Key
 void AddErase(const RocksdbTable& table, Key key, rocksdb_writebatch_t* batch) {
   const uint64_t bytes = RocksdbKeyBytes(RocksdbKeyOrder(key));
   const char* const data = reinterpret_cast<const char*>(&bytes);
-  if (table.record.over.has_value()) {
+  if (table.record.has_erased_keys()) {
     rocksdb_writebatch_put_cf(batch, table.rows.get(), data, sizeof(bytes), "", 0);
   } else {
     rocksdb_writebatch_delete_cf(batch, table.rows.get(), data, sizeof(bytes));

@@ -16,10 +16,8 @@ namespace tf_hps {
 struct OpenRocksdbTable {
   std::shared_ptr<RocksdbDatabase> database;
   RocksdbTable* table;  // the database's
-  // Of an overlay: what it lies over, which nobody writes to meanwhile.
+  // Of an overlay or a delta: what it lies over, which nobody writes to meanwhile.
   std::shared_ptr<const OpenRocksdbTable> base = nullptr;
-
-  bool is_overlay() const { return table->record.over.has_value(); }
 
   rocksdb_t* db() const { return database->db(); }
   rocksdb_column_family_handle_t* rows() const { return table->rows.get(); }
@@ -27,8 +25,8 @@ struct OpenRocksdbTable {
   std::string Name() const {  // for messages
     return absl::StrCat(RocksdbStoreName(database->path()), ", table \"", table->record.name, "\"");
   }
-  // Whether a value of an overlay says that its key was erased.
-  bool IsErased(size_t bytes) const { return bytes == 0 && is_overlay(); }
+  // Whether a value says that its key was erased.
+  bool IsErased(size_t bytes) const { return bytes == 0 && table->record.has_erased_keys(); }
   // DataLoss: the row of `key` has `bytes` bytes.
   absl::Status WrongLength(Key key, size_t bytes) const;
 };
@@ -36,7 +34,7 @@ struct OpenRocksdbTable {
 // The rows of [first, last] as they are now, in the order of their keys.
 std::unique_ptr<RowScanner> NewRocksdbScanner(const OpenRocksdbTable& table, Key first, Key last);
 
-// Takes the row away, or, in an overlay, hides the one below.
+// Takes the row away, or hides the one below.
 void AddErase(const RocksdbTable& table, Key key, rocksdb_writebatch_t* batch);
 
 }  // namespace tf_hps

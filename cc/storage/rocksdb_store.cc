@@ -11,6 +11,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "cc/storage/rocksdb_commit.h"
+#include "cc/storage/rocksdb_delta.h"
+#include "cc/storage/rocksdb_key.h"
 #include "cc/storage/rocksdb_row_ages.h"
 #include "cc/storage/rocksdb_status.h"
 #include "cc/storage/rocksdb_view.h"
@@ -87,7 +89,7 @@ class RocksdbStore : public EmbeddingStore {
  public:
   RocksdbStore(OpenRocksdbTable table, bool read_only)
       : table_(std::move(table)),
-        read_only_(read_only),
+        writable_(read_only ? ReadOnlyError() : CheckNoDeltaOver(table_)),
         read_options_(rocksdb_readoptions_create()) {}
 
   absl::Status Find(absl::Span<const Key> keys, const RowSink& sink,
@@ -121,7 +123,7 @@ class RocksdbStore : public EmbeddingStore {
 
   absl::Status Insert(absl::Span<const Key> keys, const RowsView& rows,
                       const InsertOptions& options) override {
-    if (read_only_) return ReadOnlyError("insert");
+    if (!writable_.ok()) return writable_;
     if (rows.row_bytes() != table_.row_bytes()) {
       return absl::InvalidArgumentError(absl::StrCat(
           table_.Name(), ": a row has ", rows.row_bytes(), " bytes, the table's rows have ",
@@ -139,7 +141,7 @@ class RocksdbStore : public EmbeddingStore {
   }
 
   absl::Status Erase(absl::Span<const Key> keys) override {
-    if (read_only_) return ReadOnlyError("erase");
+    if (!writable_.ok()) return writable_;
     if (keys.empty()) return absl::OkStatus();
     const RocksdbBatchPtr batch(rocksdb_writebatch_create());
     for (const Key key : keys) AddErase(*table_.table, key, batch.get());
@@ -160,12 +162,13 @@ class RocksdbStore : public EmbeddingStore {
     absl::StatusOr<std::string> record;
     for (const OpenRocksdbTable* layer = &table_; layer != nullptr; layer = layer->base.get()) {
       record = layer->database->GetRecord(layer->table->record.StreamKey());
-      if (!record.ok() || !record->empty()) break;
+      // A delta's base has a stream of its own.
+      if (!record.ok() || !record->empty() || layer->table->record.base.has_value()) break;
     }
     return record;
   }
   absl::StatusOr<std::unique_ptr<RowAges>> OpenRowAges() override {
-    if (read_only_) return ReadOnlyError("age");
+    if (!writable_.ok()) return writable_;
     return OpenRocksdbRowAges(table_);
   }
 
@@ -178,12 +181,15 @@ class RocksdbStore : public EmbeddingStore {
 
   StoreStats Stats() const override {
     StoreStats stats;
-    // Estimates count a row that an overlay replaces twice, and one that it erases.
+    // Estimates count a row that is replaced above twice, and one that is erased there.
     stats.rows_exact = true;
+    bool is_counted = false;
     for (const OpenRocksdbTable* layer = &table_; layer != nullptr; layer = layer->base.get()) {
+      const RocksdbTableRecord& record = layer->table->record;
       const bool exact = layer->table->changed_by().empty();
       stats.rows_exact = stats.rows_exact && exact;
-      stats.rows += exact ? layer->table->record.rows : Property(*layer, "estimate-num-keys");
+      if (!is_counted) stats.rows += exact ? record.rows : Property(*layer, "estimate-num-keys");
+      is_counted = is_counted || (exact && record.base.has_value());
       stats.bytes +=
           Property(*layer, "live-sst-files-size") + Property(*layer, "cur-size-all-mem-tables");
     }
@@ -301,10 +307,9 @@ class RocksdbStore : public EmbeddingStore {
     return absl::OkStatus();
   }
 
-  absl::Status ReadOnlyError(absl::string_view what) const {
-    return absl::FailedPreconditionError(absl::StrCat(table_.Name(),
-                                                      " is open read-only, it cannot ", what,
-                                                      " rows. Open it with `read_only` false."));
+  absl::Status ReadOnlyError() const {
+    return absl::FailedPreconditionError(absl::StrCat(
+        table_.Name(), " is open read-only and takes no rows. Open it with `read_only` false."));
   }
 
   static int64_t Property(const OpenRocksdbTable& table, absl::string_view name) {
@@ -315,7 +320,7 @@ class RocksdbStore : public EmbeddingStore {
   }
 
   const OpenRocksdbTable table_;
-  const bool read_only_;
+  const absl::Status writable_;  // or why no row is written
   const RocksdbReadOptionsPtr read_options_;
 };
 

@@ -8,7 +8,8 @@
 
 namespace tf_hps {
 
-// A table of an open database, and what it lies over. `read_only`: writes are FailedPrecondition.
+// A table of an open database, and what it lies over. `read_only`: writes are FailedPrecondition,
+// as they are where deltas lie over the table.
 std::unique_ptr<EmbeddingStore> NewRocksdbStore(OpenRocksdbTable table, bool read_only);
 
 }  // namespace tf_hps

@@ -96,9 +96,12 @@ absl::StatusOr<RocksdbTableRecord> ParseRocksdbTableRecord(absl::string_view key
     }
     record.ends = {min_key->get<Key>(), max_key->get<Key>()};
   }
-  if (const auto over = json.find("over"); over != json.end()) {
-    if (!over->is_string()) return wrong("\"over\" is no text");
-    record.over = over->get<std::string>();
+  for (const auto& [field, text] :
+       {std::pair{"over", &record.over}, std::pair{"base", &record.base}}) {
+    const auto it = json.find(field);
+    if (it == json.end()) continue;
+    if (!it->is_string()) return wrong(absl::StrCat("\"", field, "\" is no text"));
+    *text = it->get<std::string>();
   }
   if (record.embedding_dim == 0) return wrong("embedding_dim 0");
   const absl::StatusOr<RowFormat> format = ParseRowFormat(json["row_format"].get<std::string>());

@@ -16,6 +16,8 @@ namespace tf_hps {
 
 // The keys and values of docs/formats.md, "A RocksDB store".
 inline constexpr int kRocksdbFormatVersion = 1;
+// Of a store that deltas are in: who reads version 1 alone would take one for a whole table.
+inline constexpr int kRocksdbFormatVersionOfDeltas = 2;
 inline constexpr absl::string_view kRocksdbFormatVersionKey = "tf_hps/format_version";
 inline constexpr absl::string_view kRocksdbTablePrefix = "tf_hps/table/";
 inline constexpr absl::string_view kRocksdbRowsPrefix = "rows/";
@@ -40,7 +42,12 @@ struct RocksdbTableRecord {
   // Over a table of another store, whose `changed_by` it was: has the rows that changed since, and
   // empty values for keys that were erased.
   std::optional<std::string> over;
+  // Of a delta: the same over that generation of the table in the same store. `rows` counts those
+  // of both, `ends` are of the delta's own.
+  std::optional<std::string> base;
 
+  // Whether an empty value says that its key was erased.
+  bool has_erased_keys() const { return over.has_value() || base.has_value(); }
   size_t row_bytes() const { return RowBytes(row_format, embedding_dim); }
   std::string TableKey() const;
   std::string ModifiedKey() const;
@@ -61,15 +68,6 @@ absl::StatusOr<RocksdbTableRecord> ParseRocksdbTableRecord(absl::string_view key
 absl::StatusOr<RocksdbTableRecord> SelectRocksdbTable(
     absl::string_view path, const std::vector<RocksdbTableRecord>& records, absl::string_view name,
     absl::string_view generation);
-
-// Ids as unsigned integers in numeric order, and as the bytes that RocksDB compares.
-inline uint64_t RocksdbKeyOrder(Key key) {
-  return static_cast<uint64_t>(key) ^ (uint64_t{1} << 63);
-}
-inline uint64_t RocksdbKeyBytes(uint64_t order) { return __builtin_bswap64(order); }
-inline Key RocksdbKeyFromBytes(uint64_t bytes) {
-  return static_cast<Key>(__builtin_bswap64(bytes) ^ (uint64_t{1} << 63));
-}
 
 }  // namespace tf_hps
 

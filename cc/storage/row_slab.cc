@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 namespace tf_hps {
@@ -42,29 +43,45 @@ RowSlab::RowSlab(AddressRange range, size_t row_bytes, int64_t capacity)
     : row_bytes_(row_bytes),
       stride_(StrideFor(row_bytes)),
       capacity_(capacity),
+      limit_(capacity),
       range_(std::move(range)) {}
 
 absl::StatusOr<uint32_t> RowSlab::Allocate() {
-  if (num_free_.load(std::memory_order_relaxed) > 0) {
-    MutexLock lock(&mutex_);
-    if (!free_.empty()) {
-      const uint32_t row = free_.back();
-      free_.pop_back();
-      num_free_.store(free_.size(), std::memory_order_relaxed);
-      rows_.fetch_add(1, std::memory_order_relaxed);
-      return row;
+  // First a place among the rows, then a number: below the limit there is one for every place, also
+  // while some rows are beyond it.
+  int64_t rows = rows_.load(std::memory_order_relaxed);
+  do {
+    if (rows >= limit()) return kNoRow;
+  } while (!rows_.compare_exchange_weak(rows, rows + 1, std::memory_order_relaxed));
+  for (;;) {
+    const uint32_t free = TakeFree();
+    if (free != kNoRow) return free;
+    int64_t row = next_.load(std::memory_order_relaxed);
+    while (row < limit()) {
+      if ((static_cast<size_t>(row) + 1) * stride_ > committed_.load(std::memory_order_acquire)) {
+        absl::Status status = CommitRow(row);
+        if (!status.ok()) {
+          rows_.fetch_sub(1, std::memory_order_relaxed);
+          return status;
+        }
+      }
+      if (next_.compare_exchange_weak(row, row + 1, std::memory_order_relaxed)) {
+        return static_cast<uint32_t>(row);
+      }
     }
   }
-  int64_t row = next_.load(std::memory_order_relaxed);
-  do {
-    if (row >= capacity_) return kNoRow;
-    if ((static_cast<size_t>(row) + 1) * stride_ > committed_.load(std::memory_order_acquire)) {
-      absl::Status status = CommitRow(row);
-      if (!status.ok()) return status;
-    }
-  } while (!next_.compare_exchange_weak(row, row + 1, std::memory_order_relaxed));
-  rows_.fetch_add(1, std::memory_order_relaxed);
-  return static_cast<uint32_t>(row);
+}
+
+uint32_t RowSlab::TakeFree() {
+  if (num_free_.load(std::memory_order_relaxed) == 0) return kNoRow;
+  MutexLock lock(&mutex_);
+  uint32_t row = kNoRow;
+  while (row == kNoRow && !free_.empty()) {
+    if (free_.back() < limit()) row = free_.back();
+    free_.pop_back();
+  }
+  num_free_.store(free_.size(), std::memory_order_relaxed);
+  return row;
 }
 
 absl::Status RowSlab::CommitRow(int64_t row) {
@@ -76,9 +93,50 @@ absl::Status RowSlab::CommitRow(int64_t row) {
 
 void RowSlab::Free(uint32_t row) {
   MutexLock lock(&mutex_);
-  free_.push_back(row);
-  num_free_.store(free_.size(), std::memory_order_relaxed);
+  if (row < limit()) {
+    free_.push_back(row);
+    num_free_.store(free_.size(), std::memory_order_relaxed);
+  }
   rows_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+uint32_t RowSlab::Lower(uint32_t row) {
+  if (row < limit()) return row;
+  // Of all numbers below the limit those that are not taken are free: next_ was beyond it.
+  uint32_t lower;
+  while ((lower = TakeFree()) == kNoRow) {
+    if (rows() > limit()) return row;
+  }
+  const uint8_t* const from = range_.data() + row * stride_;
+  uint8_t* const to = range_.data() + lower * stride_;
+  for (size_t i = 0; i < row_bytes_; i += 8) {
+    const uint64_t word =
+        __atomic_load_n(reinterpret_cast<const uint64_t*>(from + i), __ATOMIC_RELAXED);
+    __atomic_store_n(reinterpret_cast<uint64_t*>(to + i), word, __ATOMIC_RELAXED);
+  }
+  return lower;
+}
+
+absl::Status RowSlab::GiveBack() {
+  {
+    MutexLock lock(&mutex_);
+    if (ReachesBeyondLimit()) {
+      const auto is_beyond = [this](uint32_t row) { return row >= limit(); };
+      free_.erase(std::remove_if(free_.begin(), free_.end(), is_beyond), free_.end());
+      free_.shrink_to_fit();
+      num_free_.store(free_.size(), std::memory_order_relaxed);
+      next_.store(limit(), std::memory_order_relaxed);
+    }
+  }
+  // In pieces, since who frees a row waits: 16 MiB in small pages take some 2 ms.
+  constexpr size_t kPiece = size_t{16} << 20;
+  for (;; std::this_thread::yield()) {
+    MutexLock lock(&mutex_);
+    const size_t before = range_.committed();
+    absl::Status status = range_.GiveBack(static_cast<size_t>(limit()) * stride_, kPiece);
+    if (!status.ok() || range_.committed() == before) return status;
+    committed_.store(range_.committed(), std::memory_order_release);
+  }
 }
 
 void RowSlab::Write(uint32_t row, const uint8_t* bytes) {

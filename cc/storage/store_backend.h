@@ -2,6 +2,7 @@
 #define TF_HPS_CC_STORAGE_STORE_BACKEND_H_
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,12 @@
 #include "nlohmann/json.hpp"
 
 namespace tf_hps {
+
+// A store on this machine: the options that open it there, and what keeps it until that is done.
+struct LocalStore {
+  nlohmann::json options;
+  std::shared_ptr<const void> held;
+};
 
 // Tiers are asked in this order.
 enum class StoreRank { kProcessMemory = 0, kSharedMemory = 1, kPersistent = 2 };
@@ -38,6 +45,17 @@ struct StoreBackend {
   // as far as its rows are known. Null for the others.
   absl::StatusOr<int64_t> (*memory_bytes)(const TableSpec& spec,
                                           const nlohmann::json& options) = nullptr;
+
+  // Backends that keep something of a server's own of tables whose rows are elsewhere: drops what
+  // it has of generations of table `name` other than `kept`. None of them is open, nor is opened
+  // meanwhile. Null for the others.
+  absl::Status (*drop_others)(const std::string& name, const std::set<std::string>& kept,
+                              const nlohmann::json& options) = nullptr;
+
+  // Backends whose options may name a store elsewhere: brings it to this machine, which may take
+  // minutes, before `describe` and `open` are asked. Null for the others.
+  absl::StatusOr<LocalStore> (*fetch)(const std::string& deployment,
+                                      const nlohmann::json& options) = nullptr;
 };
 
 bool RegisterStoreBackend(StoreBackend backend);

@@ -36,10 +36,10 @@ def test_both_build_files_name_the_same_sources() -> None:
 
 def test_every_source_is_built_exactly_once() -> None:
     core, ops = files(bazel_list("CORE")), files(bazel_list("OPS"))
-    python_module = {"cc/bindings/core_module.cc"}
+    python_modules = {"cc/bindings/core_module.cc", "cc/bindings/sst_module.cc"}
     cuda = files(cmake_glob("cuda_host_sources") | cmake_glob("gpu_op_sources"))
     assert not core & ops and not cuda & (core | ops)
-    assert core | ops | cuda | python_module == files({"cc/**/*.cc"})
+    assert core | ops | cuda | python_modules == files({"cc/**/*.cc"})
     assert files(bazel_list("AVX512") | bazel_list("AVX2")) <= core
 
 

@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 # A block is run, or is the output of the block before it ("..." stands for anything).
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LANGUAGES = {"python", "output", "json", "bash", "cpp", "text"}
+LANGUAGES = {"python", "output", "json", "bash", "cpp", "text", "yaml"}
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 BOUNDARY = "-- block --"
 

@@ -309,7 +309,7 @@ def test_a_file_a_full_folder_and_a_foreign_database_are_no_stores(tmp_path):
 def test_a_newer_store_names_both_versions(tmp_path):
     StoreWriter(tmp_path / "s").close()
     with rocksdict.Rdict(str(tmp_path / "s"), rocksdict.Options(raw_mode=True)) as database:
-        database[b"tf_hps/format_version"] = b"2"
+        database[b"tf_hps/format_version"] = b"3"
     for opened in (StoreWriter, StoreReader):
-        with pytest.raises(StoreError, match="has store format 2; this tf_hps reads 1 and older"):
+        with pytest.raises(StoreError, match="has store format 3; this tf_hps reads 2 and older"):
             opened(tmp_path / "s")

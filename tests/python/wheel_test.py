@@ -31,6 +31,10 @@ table = tf_hps.Table("movie_id", config)
 table.insert([7, -1], np.arange(8, dtype=np.float32).reshape(2, 4))
 rows = tf_hps.embedding_lookup(table, tf.constant([-1, 8, 7])).numpy()
 assert rows.tolist() == [[4, 5, 6, 7], [0, 0, 0, 0], [0, 1, 2, 3]], rows
+with tf_hps.store.StoreWriter(store + "_offline") as writer:
+    writer.write_table("movie_id", tf_hps.store.from_arrays(rows))
+with tf_hps.store.StoreReader(store + "_offline") as reader:
+    assert reader.get(reader.record("movie_id"), np.arange(3))[1].all()
 maps = {line.split()[-1] for line in open("/proc/self/maps") if "/" in line}
 print(json.dumps({"package": tf_hps.__file__, "version": tf_hps.__version__,
                   "rocksdb": sorted(path for path in maps if "librocksdb" in path)}))

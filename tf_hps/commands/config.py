@@ -13,7 +13,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "from: hps.json, the file named in TF_HPS_CONFIG, a TF_HPS_* variable, or a default. Secrets "
         "are masked.",
     )
-    parser.add_argument("path", metavar="DIR_OR_FILE", help="a SavedModel's folder, or an hps.json")
+    parser.add_argument(
+        "path", metavar="DIR_OR_FILE", help="a SavedModel's folder, or an hps.json; or its URL"
+    )
     parser.set_defaults(run=_run)
 
 
@@ -36,6 +38,8 @@ def find_config(path: str) -> str:
     """The hps.json of a SavedModel's folder, or `path` itself where it is a file."""
     if os.path.isfile(path):
         return path
+    if "://" in path:  # Whether it is there, TensorFlow's file systems say.
+        return path if path.endswith(".json") else f"{path.rstrip('/')}/assets/hps.json"
     tried = [os.path.join(path, "assets", "hps.json"), os.path.join(path, "hps.json")]
     for candidate in tried:
         if os.path.isfile(candidate):

@@ -17,7 +17,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "inspect",
         help="list the tables of a store, or show rows of one",
         description="List the tables of a store, or show rows of one. Takes no lock: the store may be "
-        "in use. A `~` before a row count: rows were updated since the load, and it is an estimate.",
+        "in use. A `~` before a row count: rows were updated since the load, and it is an estimate. Bytes and "
+        "keys of a delta are its own.",
     )
     parser.add_argument("--store", required=True, metavar="DIR", help="the store's folder")
     parser.add_argument("--table", metavar="NAME", help="show this table's rows")
@@ -59,8 +60,10 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _print_tables(reader: StoreReader, records: list[TableRecord]) -> None:
-    lines = [_COLUMNS]
+    has_deltas = any(record.base is not None for record in records)
+    lines = [(*_COLUMNS, "delta over") if has_deltas else _COLUMNS]
     for record in records:
+        over = (record.base or "",) if has_deltas else ()
         keys = "" if record.min_key is None else f"{record.min_key}..{record.max_key}"
         lines.append(
             (
@@ -72,6 +75,7 @@ def _print_tables(reader: StoreReader, records: list[TableRecord]) -> None:
                 f"{reader.disk_bytes(record):,}",
                 keys,
                 record.created,
+                *over,
             )
         )
     print("\n".join(aligned(lines)))

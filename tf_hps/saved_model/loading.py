@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tf_hps import _library, _placement
 from tf_hps.saved_model.config_assets import config_assets
+from tf_hps.saved_model.upload import is_remote
 
 
 def load(path: str | os.PathLike[str], **kwargs: Any) -> Any:
@@ -17,6 +18,9 @@ def load(path: str | os.PathLike[str], **kwargs: Any) -> Any:
     Does what `tf.saved_model.load` needs first: loads the op library, without which TensorFlow does not know
     `HpsLookup`, looks whether the stores are there that the SavedModel names, and puts the tables on the
     first GPU, or on that of an enclosing `tf.device`, instead of the CPU.
+
+    The folder may be a URL, `gs://bucket/ratings/1` or whatever TensorFlow can read. Its store is then fetched to
+    the `rocksdb.state_dir` of this machine first, which `TF_HPS_ROCKSDB_STATE_DIR` names.
 
     Args:
         path: The SavedModel's folder.
@@ -32,13 +36,16 @@ def load(path: str | os.PathLike[str], **kwargs: Any) -> Any:
     loaded.serve(tf.constant([[1, 2, 999]]))
     ```
     """
-    path = os.path.abspath(os.fspath(path))
+    path = os.fspath(path)
+    if not is_remote(path):
+        path = os.path.abspath(path)
     if not tf.saved_model.contains_saved_model(path):
         raise FileNotFoundError(
             f"`path` is the folder of a SavedModel, with a saved_model.pb. Received: path={path}"
         )
     core = _library.load_core()
-    for asset in config_assets(path):
+    # In a bucket the op library looks itself.
+    for asset in () if is_remote(path) else config_assets(path):
         for entry in core.explain_config(asset.path):
             if entry["name"].endswith("rocksdb.path") and entry["value"]:
                 _check_store(path, asset.path, entry["value"])
@@ -47,7 +54,7 @@ def load(path: str | os.PathLike[str], **kwargs: Any) -> Any:
 
 
 def _check_store(saved_model: str, config: str, store: str) -> None:
-    if os.path.isfile(os.path.join(store, "CURRENT")):
+    if is_remote(store) or os.path.isfile(os.path.join(store, "CURRENT")):
         return
     message = (
         f"The SavedModel {saved_model} looks rows up in the store {store}, named in {config}, and there is "

@@ -28,13 +28,16 @@ def copy_store(
     Args:
         source: The store's folder.
         target: The new folder; must not exist.
-        tables: The generation wanted, by name of the table.
+        tables: The generation wanted, by name of the table. A delta takes its base along.
     """
     source, target = os.path.abspath(os.fspath(source)), os.path.abspath(os.fspath(target))
     if os.path.lexists(target):
         raise StoreError(f"{target} exists already; a store is copied into a new folder")
     with StoreReader(source) as reader:
-        wanted = {f for table in tables.items() for f in reader.record(*table).families}
+        records = [reader.record(*table) for table in tables.items()]
+        # A delta is nothing without its base.
+        records += [reader.record(r.name, r.base) for r in records if r.base is not None]
+        wanted = {family for record in records for family in record.families}
     partial = target + ".partial"
     shutil.rmtree(partial, ignore_errors=True)
     os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -56,7 +59,7 @@ def _snapshot(source: str, target: str) -> None:
     elif (writer := owners.writer(source)) is not None:
         writer.checkpoint(target)
     else:
-        with _locked(source):
+        with nobody_writes(source):
             os.makedirs(target)
             for name in sorted(os.listdir(source)):
                 path = os.path.join(source, name)
@@ -65,7 +68,7 @@ def _snapshot(source: str, target: str) -> None:
 
 
 @contextmanager
-def _locked(source: str) -> Iterator[None]:
+def nobody_writes(source: str) -> Iterator[None]:
     """Holds RocksDB's own lock: nobody writes meanwhile.
 
     Never while this process has the store open for writing: closing any descriptor of LOCK would

@@ -93,10 +93,10 @@ def check_format_version(database: rocksdict.Rdict, path: str, close: bool = Fal
         raise StoreError(
             f"{path} is a RocksDB database of somebody else: it has no tf_hps/format_version"
         )
-    if not version.isdigit() or int(version) > formats.FORMAT_VERSION:
+    if not version.isdigit() or int(version) > formats.FORMAT_VERSION_OF_DELTAS:
         raise StoreError(
             f"{path} has store format {version.decode(errors='replace')}; this tf_hps reads "
-            f"{formats.FORMAT_VERSION} and older. Update tf_hps."
+            f"{formats.FORMAT_VERSION_OF_DELTAS} and older. Update tf_hps."
         )
 
 

@@ -11,6 +11,8 @@ from tf_hps.store import row_formats
 from tf_hps.store.errors import StoreError
 
 FORMAT_VERSION = 1
+# Of a store that deltas are in: who reads version 1 alone would take one for a whole table.
+FORMAT_VERSION_OF_DELTAS = 2
 FORMAT_VERSION_KEY = b"tf_hps/format_version"
 TABLE_PREFIX = b"tf_hps/table/"
 MODIFIED_PREFIX = b"tf_hps/modified/"
@@ -42,6 +44,9 @@ class TableRecord:
     max_key: int | None = None
     # Not None: lies over a table of another store, and has only what changed since.
     over: str | None = None
+    # Of a delta: the generation in the same store of which it has only what differs. `rows` counts those
+    # of both; `min_key` and `max_key` are of the delta's own.
+    base: str | None = None
 
     @property
     def row_bytes(self) -> int:

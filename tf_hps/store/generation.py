@@ -1,24 +1,65 @@
 """A generation: the identity of a table's content (docs/formats.md)."""
 
-import collections
 import hashlib
-from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
 
+from tf_hps.store.worker import Worker
+
 BLOCK_ROWS = 65536
+
+
+class DeltaHash:
+    """Hashes what a delta over the generation `base` has, in ascending key order, as GenerationHash does."""
+
+    def __init__(self, base: str, row_format: str, embedding_dim: int) -> None:
+        self._base = base
+        self._rows = GenerationHash(row_format, embedding_dim)
+        self._erased = _delta_hash()
+
+    def update(
+        self,
+        keys: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.uint8],
+        erased: npt.NDArray[np.bool_],
+    ) -> None:
+        """Adds `rows`, uint8[n, row_bytes] as stored, of those `keys` that are not erased, and the others."""
+        if not erased.any():
+            self._rows.update(keys, rows)
+            return
+        self._rows.update(keys[~erased], rows[~erased])
+        self._erased.update(np.ascontiguousarray(keys[erased], "<i8").data)
+
+    def hexdigest(self) -> str:
+        """The generation; nothing can be added after it."""
+        parts = self._base, self._rows.hexdigest(), self._erased.hexdigest()
+        generation = _delta_hash()
+        generation.update("".join(f"{part}\n" for part in parts).encode("ascii"))
+        return generation.hexdigest()
+
+    def __enter__(self) -> "DeltaHash":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._rows.__exit__(kind, error, trace)
+
+
+def _delta_hash() -> "hashlib.blake2b":
+    return hashlib.blake2b(digest_size=16, person=b"tf_hps.dlt.1")
 
 
 class GenerationHash:
     """Hashes rows in ascending key order, in batches of any size, on a thread of its own.
 
-    hashlib releases the interpreter's lock, so that hashing costs no time where a second core is
-    free. Batches are not copied: they must not change after `update`.
+    Batches are not copied: they must not change after `update`.
     """
-
-    _MAX_WAITING = 2
 
     def __init__(self, row_format: str, embedding_dim: int) -> None:
         self._hash = hashlib.blake2b(digest_size=16, person=b"tf_hps.gen.1")
@@ -26,19 +67,15 @@ class GenerationHash:
         self._keys: list[npt.NDArray[np.int64]] = []
         self._rows: list[npt.NDArray[np.uint8]] = []
         self._block_rows = 0
-        self._thread = ThreadPoolExecutor(1, "tf_hps-generation")
-        self._waiting: collections.deque[Future[None]] = collections.deque()
+        self._worker = Worker("tf_hps-generation")
 
     def update(self, keys: npt.NDArray[np.int64], rows: npt.NDArray[np.uint8]) -> None:
         """Adds `rows`, uint8[n, row_bytes] as stored, of the ascending `keys`."""
-        while len(self._waiting) >= self._MAX_WAITING:
-            self._waiting.popleft().result()
-        self._waiting.append(self._thread.submit(self._add, keys, rows))
+        self._worker.put(self._add, keys, rows)
 
     def hexdigest(self) -> str:
         """The generation of all rows so far; nothing can be added after it."""
-        while self._waiting:
-            self._waiting.popleft().result()
+        self._worker.finish()
         self._flush_block()
         return self._hash.hexdigest()
 
@@ -51,7 +88,7 @@ class GenerationHash:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._thread.shutdown(cancel_futures=True)
+        self._worker.close()
 
     def _add(self, keys: npt.NDArray[np.int64], rows: npt.NDArray[np.uint8]) -> None:
         start = 0

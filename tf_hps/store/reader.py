@@ -1,6 +1,5 @@
 """Reads tables of a store without the op library."""
 
-import itertools
 import json
 import os
 from collections.abc import Iterator
@@ -10,12 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tf_hps.store import database, formats
+from tf_hps.store import database
 from tf_hps.store.errors import StoreError
 from tf_hps.store.formats import TableRecord
+from tf_hps.store.layered_table import INT64_MAX, INT64_MIN, FamilyRows, LayeredTable
 from tf_hps.store.sources import RowSource
-
-_INT64_MIN, _INT64_MAX = -(1 << 63), (1 << 63) - 1
 
 
 class StoreReader:
@@ -62,42 +60,28 @@ class StoreReader:
         return None if text is None else json.loads(text)
 
     def disk_bytes(self, record: TableRecord) -> int:
-        """The size of the table's files."""
-        return int(self._family(record).property_int_value("rocksdb.total-sst-files-size") or 0)
+        """The size of the table's files; of a delta, without its base's."""
+        return FamilyRows(self._database, self.path, record).disk_bytes
 
     def rows(
         self,
         record: TableRecord,
-        first: int = _INT64_MIN,
-        last: int = _INT64_MAX,
+        first: int = INT64_MIN,
+        last: int = INT64_MAX,
         batch_rows: int = 65536,
     ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]]:
         """Batches (keys, rows uint8[n, row_bytes] as stored), ascending, keys in [first, last]."""
-        items = database.scan(self._family(record), formats.encode_key(first))
-        end = formats.encode_key(last)
-        while batch := self._next_batch(items, batch_rows):
-            keys, values = zip(*batch, strict=True)
-            ids = formats.decode_keys(b"".join(keys))
-            stored = self._stored(record, values)
-            if keys[-1] > end:
-                inside = int(np.searchsorted(ids, last, side="right"))
-                if inside:
-                    yield ids[:inside], stored[:inside]
-                return
-            yield ids, stored
+        return self.layers(record).rows(first, last, batch_rows)
 
     def get(
         self, record: TableRecord, keys: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
         """Rows uint8[n, row_bytes] as stored, zeros where there is none, and which there are."""
-        encoded = formats.encode_keys(np.ascontiguousarray(keys, np.int64)).tolist()
-        with database.translating(self.path):
-            values: Any = self._family(record).get(encoded) if encoded else []
-        found = np.array([value is not None for value in values], np.bool_)
-        rows = np.zeros((len(encoded), record.row_bytes), np.uint8)
-        if found.any():
-            rows[found] = self._stored(record, [value for value in values if value is not None])
-        return rows, found
+        return self.layers(record).get(np.asarray(keys, np.int64))
+
+    def layers(self, record: TableRecord) -> LayeredTable:
+        """The table's own rows, and those of what it is a delta over."""
+        return LayeredTable(self._database, self.path, record, self._records)
 
     def source(self, name: str, generation: str | None = None) -> RowSource:
         """A table as a source of rows, for another store or another row format."""
@@ -116,31 +100,6 @@ class StoreReader:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _family(self, record: TableRecord) -> Any:
-        if record.over is not None:
-            raise StoreError(
-                f"{self.path}: table {record.name!r} lies over a store that a server reads only "
-                "(`rocksdb.state_dir`) and has not all of its rows. Ask that server, or its store."
-            )
-        with database.translating(self.path):
-            return self._database.get_column_family(record.column_family)
-
-    def _next_batch(
-        self, items: Iterator[tuple[bytes, bytes]], batch_rows: int
-    ) -> list[tuple[bytes, bytes]]:
-        with database.translating(self.path):
-            return list(itertools.islice(items, batch_rows))
-
-    def _stored(
-        self, record: TableRecord, values: list[bytes] | tuple[bytes, ...]
-    ) -> npt.NDArray[np.uint8]:
-        joined = b"".join(values)
-        if len(joined) != len(values) * record.row_bytes:
-            raise StoreError(
-                f"{self.path}: table {record.name!r} has rows that do not have {record.row_bytes} bytes"
-            )
-        return np.frombuffer(joined, np.uint8).reshape(len(values), record.row_bytes)
 
 
 class _TableSource(RowSource):

@@ -87,6 +87,11 @@ def from_npy(
     return ArraySource(rows, None if keys is None else _map_npy(os.fspath(keys)), os.fspath(path))
 
 
+def keys_from_npy(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
+    """Keys of a `.npy` file, mapped."""
+    return _map_npy(os.fspath(path))
+
+
 def slices(rows: int, embedding_dim: int) -> Iterator[tuple[int, int]]:
     """Ranges of rows that together are all `rows`, none above some 16 MiB of float32."""
     step = max(1, min(_BATCH_ROWS, _BATCH_BYTES // (4 * embedding_dim)))

@@ -1,63 +1,58 @@
 """Writes sorted rows as RocksDB's table files, outside of any database."""
 
-import collections
-import itertools
-import operator
 import os
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import rocksdict
 
-from tf_hps.store import formats
+from tf_hps._library import load_sst
+from tf_hps.store.worker import Worker
+
+if TYPE_CHECKING:
+    from tf_hps._sst import SstFile
 
 # RocksDB keeps every file of a store open, so they are large; while one is written, its index and the
 # hashes of its keys are in memory.
 SLICE_BYTES = 256 << 20
 
-# The bytes objects of one step stay in the CPU's cache: 1.3 times the rows/s of steps of 65536.
-_STEP_ROWS = 512
-
 
 class SstSlices:
-    """Ascending rows as files of some `slice_bytes`; `finish` hands out their paths.
+    """Ascending rows as files of `slice_bytes`, written on a thread; `finish` hands out their paths.
 
     A context manager: without `finish`, the file that was begun is closed as it is.
     """
 
     def __init__(
-        self, folder: str, options: rocksdict.Options, slice_bytes: int = SLICE_BYTES
+        self, folder: str, row_bytes: int, compression: str, slice_bytes: int = SLICE_BYTES
     ) -> None:
         self._folder = folder
-        self._options = options
-        self._slice_bytes = slice_bytes
-        self._writer: rocksdict.SstFileWriter | None = None
+        self._row_bytes = row_bytes
+        self._compression = compression
+        self._slice_rows = max(1, slice_bytes // row_bytes)
+        self._file: SstFile | None = None
+        self._file_rows = 0
         self._paths: list[str] = []
-        self._bytes = 0
+        self._worker = Worker("tf_hps-sst")
 
-    def add(self, keys: npt.NDArray[np.int64], rows: npt.NDArray[np.uint8]) -> None:
-        """Appends `rows`, uint8[n, row_bytes] as stored; the keys ascend from call to call."""
-        encoded = formats.encode_keys(keys)
-        values = rows.view(f"V{rows.shape[1]}").reshape(-1)
-        for start in range(0, len(keys), _STEP_ROWS):
-            writer = itertools.repeat(self._open_slice())
-            step = slice(start, start + _STEP_ROWS)
-            # A call a row is all that SstFileWriter offers; map calls it without Python's own loop, and
-            # setitem without a tuple of its arguments: 0.84 to 0.94 of what the bound method takes.
-            puts = map(operator.setitem, writer, encoded[step].tolist(), values[step].tolist())
-            try:
-                collections.deque(puts, maxlen=0)
-            finally:
-                # An error's traceback would keep the file open, and a full disk full.
-                del writer, puts
-            self._bytes += rows[step].nbytes
-            if self._bytes >= self._slice_bytes:
-                self._close_slice()
+    def add(
+        self,
+        keys: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.uint8],
+        erased: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Appends `rows`, uint8[n, row_bytes] as stored; the keys ascend from call to call.
+
+        They are not copied: they must not change afterwards. `erased` bool[n], of a delta: which keys are
+        erased, and their rows nothing.
+        """
+        self._worker.put(self._write, keys, rows, erased)
 
     def finish(self) -> list[str]:
         """Closes the last file; all of them are synced to the disk then."""
-        self._close_slice()
+        self._worker.put(self._close_slice)
+        self._worker.finish()
         return self._paths
 
     def __enter__(self) -> "SstSlices":
@@ -69,19 +64,37 @@ class SstSlices:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # Its destructor closes a file that was not finished.
-        self._writer = None
+        self._worker.close()
+        # Its destructor closes a file that was not finished. Nothing else may hold it: an error's traceback
+        # would keep the file open, and a full disk full.
+        self._file = None
 
-    def _open_slice(self) -> rocksdict.SstFileWriter:
-        if self._writer is None:
-            path = os.path.join(self._folder, f"{len(self._paths):06}.sst")
-            self._writer = rocksdict.SstFileWriter(self._options)
-            self._writer.open(path)
-            self._paths.append(path)
-        return self._writer
+    def _write(
+        self,
+        keys: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.uint8],
+        erased: npt.NDArray[np.bool_] | None,
+    ) -> None:
+        start = 0
+        while start < len(keys):
+            if self._file is None:
+                self._file = self._new_file()
+            stop = min(len(keys), start + self._slice_rows - self._file_rows)
+            gone = None if erased is None else erased[start:stop]
+            self._file.add(keys[start:stop], rows[start:stop], gone)
+            self._file_rows += stop - start
+            start = stop
+            if self._file_rows == self._slice_rows:
+                self._close_slice()
+
+    def _new_file(self) -> "SstFile":
+        path = os.path.join(self._folder, f"{len(self._paths):06}.sst")
+        file: SstFile = load_sst().SstFile(path, self._row_bytes, self._compression)
+        self._file_rows = 0
+        self._paths.append(path)
+        return file
 
     def _close_slice(self) -> None:
-        if self._writer is not None:
-            self._writer.finish()
-            self._writer = None
-            self._bytes = 0
+        if self._file is not None:
+            self._file.finish()
+            self._file = None

@@ -6,18 +6,23 @@ import datetime
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
+from typing import Any
 
 import rocksdict
 
 from tf_hps.store import database, formats, owners, row_formats
+from tf_hps.store.aligned_batches import Columns
+from tf_hps.store.delta import checked_erased, given_changes, whole_changes
 from tf_hps.store.errors import StoreError
+from tf_hps.store.external_sort import StoredBatch
 from tf_hps.store.formats import TableRecord
-from tf_hps.store.generation import GenerationHash
+from tf_hps.store.layered_table import LayeredTable
+from tf_hps.store.reader import StoreReader
 from tf_hps.store.sources import RowSource
-from tf_hps.store.sst_slices import SstSlices
 from tf_hps.store.stored_rows import ascending_rows
+from tf_hps.store.table_files import TableFiles, write_changes, write_rows
 
 # (rows so far, rows in all or None when nobody knows)
 Progress = Callable[[int, int | None], None]
@@ -27,12 +32,15 @@ _LOADING = "loading"
 
 @dataclasses.dataclass(frozen=True)
 class LoadReport:
-    """What one `write_table` did."""
+    """What one `write_table` or `write_delta` did."""
 
     record: TableRecord
     already_there: bool
     modified: bool
     seconds: float
+    # Rows and erased keys that a delta has itself.
+    changed: int = 0
+    erased: int = 0
 
 
 class StoreWriter:
@@ -98,29 +106,91 @@ class StoreWriter:
         row_format = row_format or source.row_format
         width = row_formats.row_bytes(row_format, source.embedding_dim)
         self._check_space(source, width)
-        started = time.monotonic()
-        folder = os.path.join(self.path, _LOADING)
-        try:
-            with database.translating(self.path):
-                os.makedirs(folder)
-                record, files = self._write_files(name, source, row_format, folder, progress)
-                known = self._find(name, record.generation)
-                if known is None:
-                    self._ingest(record, files)
-                else:
-                    record = self._make_newest(known)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        modified = known is not None and self._database.get(record.modified_key) is not None
-        seconds = time.monotonic() - started
-        self.last_load = LoadReport(record, known is not None, modified, seconds)
-        return record.generation
+
+        def write(folder: str) -> TableFiles:
+            rows = ascending_rows(source, row_format, os.path.join(folder, "sort"))
+            return write_rows(
+                _counted(rows, source.rows, progress),
+                row_format,
+                source.embedding_dim,
+                width,
+                folder,
+                self._compression,
+            )
+
+        return self._join(name, row_format, source.embedding_dim, write)
+
+    def write_delta(
+        self,
+        name: str,
+        base: str,
+        source: RowSource | None = None,
+        erased: Any = (),
+        complete: bool = False,
+        progress: Progress | None = None,
+    ) -> str:
+        """Writes what differs from the generation `base` of table `name`; returns the new generation.
+
+        Takes time for what is given, not for the table. The base stays as it is: it takes no updates, and
+        is not dropped, while a delta lies over it. Where nothing differs it becomes the newest of its name.
+        A delta over a delta takes along what that one has, and lies over the same base. When more than half
+        of the base's rows would differ, all rows are written, as by `write_table`.
+
+        Args:
+            name: The table's name.
+            base: The generation, with the rows it was loaded with.
+            source: Rows that are new or other ones, stored in the base's format. A key that comes twice is
+                an error.
+            erased: Keys that have no row any more, integers [n]. Those that the base does not have are no
+                error.
+            complete: Whether `source` has all rows of the table, and what it does not have is erased. All
+                rows of the base are read for that.
+            progress: Called with the rows of the source so far and all of them, or None.
+        """
+        formats.check_name(name)
+        gone = checked_erased(erased)
+        if complete and (source is None or len(gone)):
+            raise ValueError(
+                "`complete` needs a `source`, which tells what is erased, and no `erased`"
+            )
+        # A database of its own: what reads in the writer's would keep that open, after an error too.
+        with StoreReader(self.path) as reader:
+            over = self._over(reader, name, base)
+            record = over.record
+            if source is not None and source.embedding_dim != record.embedding_dim:
+                raise ValueError(
+                    f"Table {name!r}, generation {base}, has an embedding_dim of {record.embedding_dim}, "
+                    f"{source.description} of {source.embedding_dim}"
+                )
+            if source is not None and not complete:
+                self._check_space(source, record.row_bytes)
+
+            def write(folder: str) -> TableFiles:
+                def changes() -> Iterator[Columns]:
+                    rows: Iterator[StoredBatch] = iter(())
+                    if source is not None:
+                        scratch = os.path.join(folder, "sort")
+                        rows = ascending_rows(source, record.row_format, scratch)
+                        rows = _counted(rows, source.rows, progress)
+                    return (
+                        whole_changes(rows, over) if complete else given_changes(rows, gone, over)
+                    )
+
+                return write_changes(over, changes, folder, self._compression)
+
+            return self._join(name, record.row_format, record.embedding_dim, write)
 
     def drop_table(self, name: str, generation: str) -> None:
-        """Drops one generation of a table, and its disk space with it."""
+        """Drops one generation of a table, and its disk space with it; not one that a delta lies over."""
         record = self._find(name, generation)
         if record is None:
             raise StoreError(f"{self.path} has no table {name!r} of generation {generation}")
+        deltas = [r.generation for r in self.tables() if (r.name, r.base) == (name, generation)]
+        if deltas:
+            raise StoreError(
+                f"{self.path}: generation {generation} of table {name!r} has deltas over it, which are "
+                f"nothing without it: {', '.join(deltas)}. Drop those first."
+            )
         # The record first: rows without a record are no table, and the next writer drops them.
         with database.translating(self.path):
             batch = rocksdict.WriteBatch(raw_mode=True)
@@ -175,43 +245,52 @@ class StoreWriter:
             if family.startswith(formats.TABLE_FAMILIES) and family not in whole:
                 self._database.drop_column_family(family)
 
-    def _write_files(
-        self,
-        name: str,
-        source: RowSource,
-        row_format: str,
-        folder: str,
-        progress: Progress | None,
-    ) -> tuple[TableRecord, list[str]]:
-        rows, min_key, max_key = 0, None, None
-        with (
-            SstSlices(folder, database.make_options(self._compression)) as files,
-            GenerationHash(row_format, source.embedding_dim) as generation_hash,
-        ):
-            scratch = os.path.join(folder, "sort")
-            for keys, stored in ascending_rows(source, row_format, scratch):
-                generation_hash.update(keys, stored)
-                files.add(keys, stored)
-                rows += len(keys)
-                min_key = int(keys[0]) if min_key is None else min_key
-                max_key = int(keys[-1])
-                if progress is not None:
-                    progress(rows, source.rows)
-            paths = files.finish()
-            generation = generation_hash.hexdigest()
-        record = TableRecord(
+    def _join(
+        self, name: str, row_format: str, embedding_dim: int, write: Callable[[str], TableFiles]
+    ) -> str:
+        """Writes files into a folder beside the store, and makes them a table."""
+        started = time.monotonic()
+        folder = os.path.join(self.path, _LOADING)
+        try:
+            with database.translating(self.path):
+                os.makedirs(folder)
+                written = write(folder)
+                record = self._find(name, written.generation)
+                already_there = record is not None
+                if record is None:
+                    record = self._record(name, row_format, embedding_dim, written)
+                    self._ingest(record, written.paths)
+                else:
+                    record = self._make_newest(record)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        modified = already_there and self._database.get(record.modified_key) is not None
+        self.last_load = LoadReport(
+            record,
+            already_there,
+            modified,
+            time.monotonic() - started,
+            written.changed,
+            written.erased,
+        )
+        return record.generation
+
+    def _record(
+        self, name: str, row_format: str, embedding_dim: int, written: TableFiles
+    ) -> TableRecord:
+        return TableRecord(
             name=name,
-            generation=generation,
-            column_family=formats.column_family(name, generation),
-            embedding_dim=source.embedding_dim,
+            generation=written.generation,
+            column_family=formats.column_family(name, written.generation),
+            embedding_dim=embedding_dim,
             row_format=row_format,
-            rows=rows,
+            rows=written.rows,
             sequence=self._next_sequence(),
             created=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            min_key=min_key,
-            max_key=max_key,
+            min_key=written.min_key,
+            max_key=written.max_key,
+            base=written.base,
         )
-        return record, paths
 
     def _ingest(self, record: TableRecord, files: list[str]) -> None:
         options = database.make_options(self._compression)
@@ -221,17 +300,35 @@ class StoreWriter:
                 move = rocksdict.IngestExternalFileOptions()
                 move.set_move_files(True)
                 family.ingest_external_file(files, move)
-            self._database.put(record.key, record.to_json(), database.synced())
+            self._put_new(record)
         except Exception:
             del family
             self._drop_rows(record)
             raise
+
+    def _put_new(self, record: TableRecord) -> None:
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        batch.put(record.key, record.to_json())
+        if record.base is not None:
+            version = str(formats.FORMAT_VERSION_OF_DELTAS).encode()
+            batch.put(formats.FORMAT_VERSION_KEY, version)
+        self._database.write(batch, database.synced())
 
     def _drop_rows(self, record: TableRecord) -> None:
         # On a full disk that may fail too. Rows without a record are no table: the next writer drops
         # them.
         with contextlib.suppress(Exception):
             self._database.drop_column_family(record.column_family)
+
+    def _over(self, reader: StoreReader, name: str, base: str) -> LayeredTable:
+        """What a delta is written over."""
+        record = reader.record(name, base)
+        if reader.modified(record):
+            raise StoreError(
+                f"{self.path}: the rows of table {name!r}, generation {base}, were updated since they were "
+                "loaded, and no delta lies over rows that change. Load the table in full."
+            )
+        return reader.layers(record)
 
     def _make_newest(self, record: TableRecord) -> TableRecord:
         newest = max(r.sequence for r in self.tables() if r.name == record.name)
@@ -258,3 +355,15 @@ class StoreWriter:
                 f"{self.path}: {source.description} needs {needed:,} bytes, the disk has {free:,} free."
                 " Nothing was added to the store; make room and load again."
             )
+
+
+def _counted(
+    batches: Iterator[StoredBatch], rows: int | None, progress: Progress | None
+) -> Iterator[StoredBatch]:
+    """The same, and tells how many rows were taken."""
+    done = 0
+    for batch in batches:
+        yield batch
+        done += len(batch[0])
+        if progress is not None:
+            progress(done, rows)

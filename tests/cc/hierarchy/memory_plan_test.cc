@@ -37,7 +37,7 @@ class MemoryPlanTest : public ::testing::Test {
     config_ = TableConfig();
     config_.sections["memory"] = std::move(memory);
     if (has_disk) config_.sections["rocksdb"] = {{"path", "/store"}};
-    return PlanMemory(spec, Limits(), promised, &config_);
+    return PlanMemory(spec, Limits(), promised, /*shared=*/0, &config_);
   }
 
   const TempDir dir_;

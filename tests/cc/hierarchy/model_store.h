@@ -129,9 +129,13 @@ class ModelStore : public EmbeddingStore {
     MutexLock lock(&state_->mutex);
     return state_->complete;
   }
-  void MarkComplete() override {
+  void MarkComplete(int64_t losses) override {
     MutexLock lock(&state_->mutex);
-    state_->complete = state_->evictions == 0;
+    state_->complete = state_->evictions == losses;
+  }
+  int64_t Losses() const override {
+    MutexLock lock(&state_->mutex);
+    return state_->evictions;
   }
   void MarkIncomplete() override {
     MutexLock lock(&state_->mutex);

@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "tests/cc/hierarchy/bounded_model.h"
 #include "tests/cc/hierarchy/following_tables.h"
+#include "tests/cc/repetitions.h"
 
 namespace tf_hps {
 namespace {
@@ -203,7 +204,7 @@ TEST_P(TableGrowthTest, RandomCommitsLeaveTheRowsOfTheModel) {
     Bound(bounds);
     Open();
     int64_t time_us = 0, steps = 0;
-    for (int commit = 1; commit <= 40; ++commit) {
+    for (int commit = 1; commit <= Repetitions(40); ++commit) {
       // Now and then a pause, or a clock that steps back.
       steps = random() % 20;
       time_us += steps == 0 ? -3 * kSecond : steps == 1 ? 8 * kSecond : random() % kSecond;

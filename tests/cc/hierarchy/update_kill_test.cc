@@ -20,6 +20,7 @@
 #include "gtest/gtest.h"
 #include "tests/cc/hierarchy/bounded_model.h"
 #include "tests/cc/hierarchy/following_tables.h"
+#include "tests/cc/repetitions.h"
 #include "tests/cc/storage/small_disk.h"
 
 namespace tf_hps {
@@ -254,13 +255,13 @@ void UpdateKillTest::KillAgainAndAgain(int kills) {
 }
 
 TEST_F(UpdateKillTest, AfterAKillEachCommitCountsOnce) {
-  KillAgainAndAgain(Number("TF_HPS_TEST_KILLS", 67));
+  KillAgainAndAgain(Number("TF_HPS_TEST_KILLS", Repetitions(132)));
 }
 
 TEST_F(UpdateKillTest, AfterAKillTheSameRowsHaveExpired) {
   Bound("movies", {/*max_rows=*/15, /*ttl_s=*/4, /*rejects=*/false});
   Bound("users", {/*max_rows=*/20, /*ttl_s=*/6, /*rejects=*/true});
-  KillAgainAndAgain(Number("TF_HPS_TEST_KILLS", 20));
+  KillAgainAndAgain(Number("TF_HPS_TEST_KILLS", Repetitions(28)));
 }
 
 TEST_F(UpdateKillTest, TwoProcessesFollowOneStream) {

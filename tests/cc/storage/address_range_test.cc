@@ -62,6 +62,26 @@ TEST(AddressRangeTest, MemoryComesInStepsAndNeverMoves) {
   EXPECT_EQ(data[3 * kMiB], 0);
 }
 
+TEST(AddressRangeTest, MemoryGoesBackFromTheEndInSteps) {
+  AddressRange range = Reserved(100 * kMiB, 0);
+  CommitAndWrite(&range, 30 * kMiB);
+  ASSERT_TRUE(range.GiveBack(5 * kMiB, 16 * kMiB).ok());
+  EXPECT_EQ(range.committed(), 14 * kMiB);
+  EXPECT_EQ(range.data()[14 * kMiB - 1], 1);
+  EXPECT_EQ(range.data()[14 * kMiB], 0) << "who reads it late reads zeros";
+  ASSERT_TRUE(range.GiveBack(5 * kMiB, 16 * kMiB).ok());
+  EXPECT_EQ(range.committed(), 6 * kMiB);
+  ASSERT_TRUE(range.GiveBack(5 * kMiB, 16 * kMiB).ok());
+  EXPECT_EQ(range.committed(), 6 * kMiB);
+  CommitAndWrite(&range, 40 * kMiB);
+  EXPECT_EQ(range.data()[40 * kMiB - 1], 1);
+
+  AddressRange small = Reserved(kMiB, kMiB);
+  CommitAndWrite(&small, kMiB);
+  ASSERT_TRUE(small.GiveBack(100 << 10, kMiB).ok());
+  EXPECT_EQ(small.committed(), 128 << 10);
+}
+
 TEST(AddressRangeTest, ASmallRangeThatIsExpectedTakesNoHugePage) {
   AddressRange range = Reserved(kMiB, kMiB);
   CommitAndWrite(&range, kMiB);

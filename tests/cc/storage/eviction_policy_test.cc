@@ -23,6 +23,28 @@ TEST(EvictionPolicyTest, LruSendsTheRowThatWasUsedLongestAgo) {
   EXPECT_EQ(policy.Coldness(counters[0]), policy.Coldness(counters[2]));
 }
 
+TEST(EvictionPolicyTest, APeriodTellsLruRowsApartWhereNothingIsEvicted) {
+  EvictionPolicy policy(Kind::kLru, 6400);
+  std::atomic<uint16_t> counters[2] = {{policy.New()}, {policy.New()}};
+  policy.BeginPeriod();
+  const uint64_t ways[] = {1};
+  policy.Touch(counters, ways, 1);
+  EXPECT_GT(policy.Coldness(counters[0]), policy.Coldness(counters[1]));
+}
+
+TEST(EvictionPolicyTest, OfAMomentColdnessDoesNotGrowWithEvictions) {
+  EvictionPolicy policy(Kind::kLru, 6400);
+  const uint16_t row = policy.New();
+  Evict(&policy, 1000);
+  const uint16_t moment = policy.Now();
+  const uint32_t coldness = policy.Coldness(row);
+  EXPECT_GT(coldness, 0);
+  Evict(&policy, 1000);
+  EXPECT_GT(policy.Coldness(row), coldness);
+  EXPECT_EQ(policy.Coldness(row, moment), coldness);
+  EXPECT_EQ(policy.Coldness(policy.New(), moment), 0) << "came since";
+}
+
 TEST(EvictionPolicyTest, LruAdmitsEveryKey) {
   EvictionPolicy policy(Kind::kLru, 100);
   EXPECT_TRUE(policy.Admits(policy.CountMiss(7), policy.New()));

@@ -97,8 +97,12 @@ class FaultyStore : public EmbeddingStore {
   }
   bool AnswersFromMemory() const override { return base_->AnswersFromMemory(); }
   bool IsComplete() const override { return base_->IsComplete(); }
-  void MarkComplete() override { base_->MarkComplete(); }
+  void MarkComplete(int64_t losses) override { base_->MarkComplete(losses); }
+  int64_t Losses() const override { return base_->Losses(); }
   void MarkIncomplete() override { base_->MarkIncomplete(); }
+  std::vector<Key> HotKeys(size_t n) const override { return base_->HotKeys(n); }
+  absl::Status LimitRows(int64_t rows) override { return base_->LimitRows(rows); }
+  void CountUses() override { base_->CountUses(); }
   StoreStats Stats() const override { return base_->Stats(); }
   absl::string_view kind() const override { return base_->kind(); }
 

@@ -1,4 +1,5 @@
 // Random use of the memory store against std::unordered_map, with each instruction set.
+#include <algorithm>
 #include <random>
 #include <unordered_map>
 
@@ -26,6 +27,7 @@ TEST_P(MemoryStoreModelTest, RandomUseGivesWhatAMapGives) {
   options.capacity_rows = GetParam().capacity_rows;
   options.eviction = GetParam().eviction;
   const bool evicts = options.capacity_rows > 0;
+  int64_t limit = options.capacity_rows;
   const WordStore store(options);
   UpdateStamps stamps;
   std::unordered_map<Key, uint64_t> rows;
@@ -38,7 +40,7 @@ TEST_P(MemoryStoreModelTest, RandomUseGivesWhatAMapGives) {
     for (Key& key : keys) key = static_cast<Key>(random() % 8 == 0 ? 0 : random() % 3000 - 1500);
     std::vector<uint64_t> values(keys.size());
     for (uint64_t& value : values) value = random() >> 1;
-    switch (random() % 8) {
+    switch (random() % 9) {
       case 0:
       case 1:
       case 2: {
@@ -76,6 +78,12 @@ TEST_P(MemoryStoreModelTest, RandomUseGivesWhatAMapGives) {
         }
         break;
       }
+      case 7: {
+        limit = 1 + static_cast<int64_t>(random() % std::max<int64_t>(1, options.capacity_rows));
+        ASSERT_TRUE(store.store().LimitRows(limit).ok());
+        if (random() % 4 == 0) store.store().CountUses();
+        break;
+      }
       default: {
         const std::vector<uint64_t> found = store.Find(keys);
         for (size_t i = 0; i < keys.size(); ++i) {
@@ -92,7 +100,8 @@ TEST_P(MemoryStoreModelTest, RandomUseGivesWhatAMapGives) {
       }
     }
     if (evicts) {
-      ASSERT_LE(store.store().Stats().rows, options.capacity_rows);
+      ASSERT_LE(store.store().Stats().rows, limit);
+      ASSERT_EQ(store.store().Stats().capacity_rows, limit);
     } else {
       ASSERT_EQ(store.store().Stats().rows, rows.size()) << "step " << step;
     }

@@ -77,7 +77,7 @@ TEST_P(MemoryStoreTest, RowsNeverExceedTheCapacityAndTheNewestIsThere) {
   for (const int64_t capacity : {1, 2, 10, 100, 3000}) {
     SCOPED_TRACE(capacity);
     const WordStore store(Options(capacity));
-    store.store().MarkComplete();
+    store.store().MarkComplete(0);
     EXPECT_TRUE(store.store().IsComplete());
     for (Key key = 0; key < 3 * capacity; ++key) {
       store.InsertKeys({key});
@@ -88,8 +88,12 @@ TEST_P(MemoryStoreTest, RowsNeverExceedTheCapacityAndTheNewestIsThere) {
     EXPECT_EQ(store.store().Stats().rows, capacity);
     EXPECT_EQ(store.store().Stats().evictions, 2 * capacity);
     EXPECT_FALSE(store.store().IsComplete());
-    store.store().MarkComplete();
+    store.store().MarkComplete(0);
     EXPECT_FALSE(store.store().IsComplete()) << "rows were evicted";
+    store.store().MarkComplete(store.store().Losses());
+    EXPECT_TRUE(store.store().IsComplete());
+    store.InsertKeys({-1});
+    EXPECT_FALSE(store.store().IsComplete()) << "another one was evicted";
   }
 }
 

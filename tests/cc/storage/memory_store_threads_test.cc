@@ -1,6 +1,5 @@
 // Readers, writers, evictions and a growing index at once. Also run under ThreadSanitizer.
 #include <atomic>
-#include <functional>
 #include <random>
 #include <thread>
 
@@ -10,9 +9,6 @@
 namespace tf_hps {
 namespace {
 
-// A row's value carries its key and a version: whose row it is shows, and whether it is whole.
-uint64_t ValueOf(Key key, uint64_t version) { return static_cast<uint64_t>(key) << 32 | version; }
-
 class MemoryStoreThreadsTest : public ::testing::TestWithParam<CpuIsa> {
  protected:
   MemoryStoreOptions Options(int64_t capacity_rows = 0) const {
@@ -20,30 +16,6 @@ class MemoryStoreThreadsTest : public ::testing::TestWithParam<CpuIsa> {
     options.capacity_rows = capacity_rows;
     options.isa = GetParam();
     return options;
-  }
-
-  // Runs the work of each thread until it has been done `rounds` times by the first.
-  static void RunTogether(int rounds, const std::vector<std::function<void(int round)>>& works) {
-    std::atomic<bool> over{false};
-    std::vector<std::thread> threads;
-    for (size_t t = 0; t < works.size(); ++t) {
-      threads.emplace_back([&, t] {
-        for (int round = 0; t == 0 ? round < rounds : !over; ++round) works[t](round);
-        if (t == 0) over = true;
-      });
-    }
-    for (std::thread& thread : threads) thread.join();
-  }
-
-  static void ExpectWhole(const std::vector<Key>& keys, const std::vector<uint64_t>& values,
-                          bool may_miss) {
-    for (size_t i = 0; i < keys.size(); ++i) {
-      if (values[i] == WordStore::kNotFound || values[i] == WordStore::kDefault) {
-        ASSERT_TRUE(may_miss) << "key " << keys[i] << " was there all the time";
-      } else {
-        ASSERT_EQ(values[i] >> 32, static_cast<uint64_t>(keys[i])) << "torn, or another key's row";
-      }
-    }
   }
 };
 

@@ -1,10 +1,13 @@
 #ifndef TF_HPS_TESTS_CC_STORAGE_MEMORY_STORE_VERBS_H_
 #define TF_HPS_TESTS_CC_STORAGE_MEMORY_STORE_VERBS_H_
 
+#include <atomic>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <numeric>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "cc/storage/memory_store.h"
@@ -118,6 +121,35 @@ inline std::vector<Key> KeysFrom(Key first, int64_t n) {
   std::vector<Key> keys(static_cast<size_t>(n));
   std::iota(keys.begin(), keys.end(), first);
   return keys;
+}
+
+// A row's value carries its key and a version: whose row it is shows, and whether it is whole.
+inline uint64_t ValueOf(Key key, uint64_t version) {
+  return static_cast<uint64_t>(key) << 32 | version;
+}
+
+// Runs the work of each thread until it has been done `rounds` times by the first.
+inline void RunTogether(int rounds, const std::vector<std::function<void(int round)>>& works) {
+  std::atomic<bool> over{false};
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < works.size(); ++t) {
+    threads.emplace_back([&, t] {
+      for (int round = 0; t == 0 ? round < rounds : !over; ++round) works[t](round);
+      if (t == 0) over = true;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+inline void ExpectWhole(const std::vector<Key>& keys, const std::vector<uint64_t>& values,
+                        bool may_miss) {
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (values[i] == WordStore::kNotFound || values[i] == WordStore::kDefault) {
+      ASSERT_TRUE(may_miss) << "key " << keys[i] << " was there all the time";
+    } else {
+      ASSERT_EQ(values[i] >> 32, static_cast<uint64_t>(keys[i])) << "torn, or another key's row";
+    }
+  }
 }
 
 }  // namespace tf_hps

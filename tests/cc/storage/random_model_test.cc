@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <random>
 
+#include "tests/cc/repetitions.h"
 #include "tests/cc/storage/store_kinds.h"
 #include "tests/cc/storage/store_verbs.h"
 #include "tests/cc/storage/temp_dir.h"
@@ -95,7 +96,7 @@ TEST_P(RandomModel, AgreesWithAMap) {
   random_.seed(seed);
   Open();
   // A scan of Redis is many round trips.
-  const int steps = GetParam().kind == "redis" ? 200 : 2000;
+  const int steps = Repetitions(GetParam().kind == "redis" ? 200 : 2000);
   for (int step = 0; step < steps && !HasFailure(); ++step) {
     SCOPED_TRACE("step " + std::to_string(step));
     const int operation = Random(1000);

@@ -13,6 +13,11 @@
 
 namespace tf_hps {
 
+// A row as it is stored.
+inline std::string StoredRow(const Row& row) {
+  return std::string(reinterpret_cast<const char*>(row.data()), sizeof(row));
+}
+
 // Writes a store as a loader does it, byte for byte as docs/formats.md has it, on the C API alone.
 class RawStore {
  public:
@@ -58,16 +63,53 @@ class RawStore {
     ASSERT_FALSE(flush_error) << flush_error.text();
   }
 
+  // A column family of table files, which go into the store.
+  void IngestRows(const std::string& column_family, const std::vector<std::string>& files) {
+    RocksdbError error;
+    handles_.emplace_back(rocksdb_create_column_family(db_.get(), options_.get(),
+                                                       column_family.c_str(), error.out()));
+    ASSERT_FALSE(error) << error.text();
+    std::vector<const char*> names;
+    for (const std::string& file : files) names.push_back(file.c_str());
+    const std::unique_ptr<rocksdb_ingestexternalfileoptions_t,
+                          RocksdbDestroy<rocksdb_ingestexternalfileoptions_destroy>>
+        options(rocksdb_ingestexternalfileoptions_create());
+    rocksdb_ingestexternalfileoptions_set_move_files(options.get(), 1);
+    RocksdbError ingest_error;
+    rocksdb_ingest_external_file_cf(db_.get(), handles_.back().get(), names.data(), names.size(),
+                                    options.get(), ingest_error.out());
+    ASSERT_FALSE(ingest_error) << ingest_error.text();
+  }
+
   // A whole load: `rows` rows of 4 float32, RowOf(key + shift) under keys 0, 1, ...
   void LoadTable(const std::string& name, const std::string& generation, int sequence, int rows,
                  float shift = 0) {
     std::vector<std::pair<Key, std::string>> values;
     for (int i = 0; i < rows; ++i) {
-      const Row row = RowOf(i + shift);
-      values.emplace_back(i, std::string(reinterpret_cast<const char*>(row.data()), sizeof(row)));
+      values.emplace_back(i, StoredRow(RowOf(i + shift)));
     }
+    WriteRows(absl::StrCat("rows/", name, "/", generation), values);
+    PutTable(name, generation, sequence, rows);
+  }
+
+  // Rows of 4 float32 over those of generation `base` of movie_id; no bytes: the key is erased. The
+  // table has `rows` rows then.
+  void LoadDelta(const std::string& generation, const std::string& base, int sequence, int rows,
+                 const std::vector<std::pair<Key, std::string>>& entries) {
+    const std::string column_family = absl::StrCat("rows/movie_id/", generation);
+    WriteRows(column_family, entries);
+    PutRecord("tf_hps/format_version", "2");
+    PutRecord(absl::StrCat("tf_hps/table/movie_id/", generation),
+              absl::StrCat(R"({"column_family": ")", column_family,
+                           R"(", "embedding_dim": 4, "row_format": "float32", "rows": )", rows,
+                           R"(, "min_key": )", entries.front().first, R"(, "max_key": )",
+                           entries.back().first, R"(, "sequence": )", sequence,
+                           R"(, "created": "2026-11-20T23:40:00Z", "base": ")", base, R"("})"));
+  }
+
+  // What makes a table of 4 float32 under keys 0, 1, ... of its column family.
+  void PutTable(const std::string& name, const std::string& generation, int sequence, int rows) {
     const std::string column_family = absl::StrCat("rows/", name, "/", generation);
-    WriteRows(column_family, values);
     PutRecord("tf_hps/format_version", "1");
     PutRecord(absl::StrCat("tf_hps/table/", name, "/", generation),
               absl::StrCat(R"({"column_family": ")", column_family,

@@ -258,6 +258,15 @@ TEST_P(StoreConformance, StatsCountRows) {
   EXPECT_EQ(stats.evictions, 0);
 }
 
+TEST_P(StoreConformance, WithoutABoundThereIsNothingToLimit) {
+  ASSERT_TRUE(Insert(*store_, {1, 2, 3}, {RowOf(1), RowOf(2), RowOf(3)}).ok());
+  EXPECT_EQ(store_->Stats().capacity_rows, 0);
+  store_->CountUses();
+  ASSERT_TRUE(store_->LimitRows(1).ok());
+  EXPECT_THAT(FindAll(*store_, {1, 2, 3}),
+              UnorderedElementsAre(Pair(1, RowOf(1)), Pair(2, RowOf(2)), Pair(3, RowOf(3))));
+}
+
 TEST_P(StoreConformance, KindIsItsBackends) { EXPECT_EQ(store_->kind(), GetParam().kind); }
 
 TEST_P(StoreConformance, RowsStayWhenAStoreThatKeepsThemIsReopened) {

@@ -6,11 +6,13 @@
 #include <numeric>
 #include <ostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cc/storage/store_backend.h"
 #include "nlohmann/json.hpp"
 #include "tests/cc/storage/redis_servers.h"
+#include "tests/cc/storage/rocksdb_fixture.h"
 
 namespace tf_hps {
 
@@ -62,6 +64,18 @@ inline nlohmann::json OverlayOptions(const std::string& dir) {
   return options;
 }
 
+// The same in one store: a delta that has nothing of its base's.
+inline nlohmann::json DeltaOptions(const std::string& dir) {
+  const nlohmann::json options = {{"path", dir + "/store"}};
+  if (std::filesystem::exists(dir + "/store")) return options;
+  std::vector<std::pair<Key, std::string>> erased;
+  for (int i = 0; i < kErasedBelow; ++i) erased.emplace_back(i, "");
+  RawStore store(dir + "/store");
+  store.LoadTable("movie_id", "base", 1, kErasedBelow);
+  store.LoadDelta(SpecOfTests(true).generation, "base", 2, 0, erased);
+  return options;
+}
+
 inline std::vector<StoreKind> StoreKinds() {
   return {
       {"memory", "memory", [](const std::string&) { return nlohmann::json::object(); }, false},
@@ -81,6 +95,7 @@ inline std::vector<StoreKind> StoreKinds() {
        },
        true},
       {"rocksdb_overlay", "rocksdb", &OverlayOptions, true, false, kErasedBelow},
+      {"rocksdb_delta", "rocksdb", &DeltaOptions, true, false, kErasedBelow},
   };
 }
 

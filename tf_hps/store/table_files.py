@@ -1,0 +1,105 @@
+"""A generation's rows as files beside a store, which then takes them in one step."""
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Iterator
+
+from tf_hps.store.aligned_batches import overlaid
+from tf_hps.store.delta import Changes, DeltaEntries
+from tf_hps.store.external_sort import StoredBatch
+from tf_hps.store.formats import TableRecord
+from tf_hps.store.generation import DeltaHash, GenerationHash
+from tf_hps.store.layered_table import LayeredTable, without_erased
+from tf_hps.store.sst_slices import SstSlices
+
+# Of its base's rows: a delta with a larger share is written as a table of its own. Rows of the base that
+# nobody reads any more take disk, and every lookup asks both.
+_LARGEST_DELTA = 0.5
+
+
+@dataclasses.dataclass
+class TableFiles:
+    """What a load wrote, and what the table's record says about it."""
+
+    generation: str
+    rows: int
+    min_key: int | None = None
+    max_key: int | None = None
+    paths: list[str] = dataclasses.field(default_factory=list)
+    # Of a delta: the generation it lies over, and what it has itself.
+    base: str | None = None
+    changed: int = 0
+    erased: int = 0
+
+
+def write_rows(
+    batches: Iterator[StoredBatch],
+    row_format: str,
+    embedding_dim: int,
+    row_bytes: int,
+    folder: str,
+    compression: str,
+) -> TableFiles:
+    """Writes all rows of a table, ascending."""
+    written = TableFiles("", 0)
+    with (
+        SstSlices(folder, row_bytes, compression) as files,
+        GenerationHash(row_format, embedding_dim) as generation_hash,
+    ):
+        for keys, stored in batches:
+            generation_hash.update(keys, stored)
+            files.add(keys, stored)
+            written.rows += len(keys)
+            written.min_key = int(keys[0]) if written.min_key is None else written.min_key
+            written.max_key = int(keys[-1])
+        written.paths = files.finish()
+        written.generation = generation_hash.hexdigest()
+    return written
+
+
+def write_changes(
+    over: LayeredTable, changes: Changes, folder: str, compression: str
+) -> TableFiles:
+    """Writes what makes a table another one: a delta, or all rows where most of them differ.
+
+    Nothing that differs: the generation that is there, and no files.
+    """
+    entries = DeltaEntries(over, changes)
+    delta = _write_delta(entries, over, folder, compression)
+    root = (over.base or over).record
+    if not delta.paths:
+        return TableFiles(root.generation, root.rows)
+    if delta.changed + delta.erased <= _LARGEST_DELTA * root.rows:
+        return delta
+    shutil.rmtree(folder)
+    os.makedirs(folder)
+    batches = without_erased(overlaid(over.entries(), changes(), over.empty))
+    record = over.record
+    return write_rows(
+        batches, record.row_format, record.embedding_dim, record.row_bytes, folder, compression
+    )
+
+
+def _write_delta(
+    entries: DeltaEntries, over: LayeredTable, folder: str, compression: str
+) -> TableFiles:
+    record: TableRecord = over.record
+    written = TableFiles("", 0, base=record.base or record.generation)
+    with (
+        SstSlices(folder, record.row_bytes, compression) as files,
+        DeltaHash(
+            record.base or record.generation, record.row_format, record.embedding_dim
+        ) as generation_hash,
+    ):
+        for keys, rows, erased in entries:
+            generation_hash.update(keys, rows, erased)
+            files.add(keys, rows, erased)
+            written.erased += int(erased.sum())
+            written.changed += int((~erased).sum())
+            written.min_key = int(keys[0]) if written.min_key is None else written.min_key
+            written.max_key = int(keys[-1])
+        written.paths = files.finish()
+        written.generation = generation_hash.hexdigest()
+    written.rows = entries.rows
+    return written
