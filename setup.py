@@ -32,7 +32,17 @@ class CMakeBuild(build_ext):
         subprocess.run(configure, check=True)
         jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(os.cpu_count() or 1))
         subprocess.run(
-            ["cmake", "--build", str(build), "--target", "tf_hps_ops", "_core", "_sst", "-j", jobs],
+            [
+                "cmake",
+                "--build",
+                str(build),
+                "--target",
+                "tf_hps_ops",
+                "_core",
+                "_rocksdb",
+                "-j",
+                jobs,
+            ],
             check=True,
         )
         if not self.editable_mode and not self.inplace:

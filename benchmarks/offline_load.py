@@ -1,7 +1,7 @@
 """Offline load: rows of a Keras variable into a RocksDB store.
 
 Prints rows/s of StoreWriter.write_table, and of a bare loop over rocksdict's SstFileWriter, which is
-what Python has without tf_hps._sst: a call a row, on one core. The two are interleaved; the median counts.
+what Python has without tf_hps._rocksdb: a call a row, on one core. The two are interleaved; the median counts.
 """
 
 import collections

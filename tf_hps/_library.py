@@ -43,11 +43,11 @@ def load_core() -> ModuleType:
 
 
 @functools.cache
-def load_sst() -> ModuleType:
-    """`tf_hps._sst`, which writes table files of RocksDB and needs neither TensorFlow nor the op library."""
-    if importlib.util.find_spec("tf_hps._sst") is None:
-        raise ImportError(f"tf_hps has no tf_hps._sst beside {__file__}. {_BUILD}")
-    return importlib.import_module("tf_hps._sst")
+def load_rocksdb() -> ModuleType:
+    """`tf_hps._rocksdb`, which reads and writes RocksDB's files without TensorFlow and the op library."""
+    if importlib.util.find_spec("tf_hps._rocksdb") is None:
+        raise ImportError(f"tf_hps has no tf_hps._rocksdb beside {__file__}. {_BUILD}")
+    return importlib.import_module("tf_hps._rocksdb")
 
 
 def check_keras_backend() -> None:

@@ -1,6 +1,6 @@
 """Builds with Debian's bazel-bootstrap, without a network.
 
-    python tools/bazel_build.py WORKSPACE_FOLDER OUTPUT_FOLDER TARGET... [--nobuild]
+    python tools/bazel_build.py WORKSPACE_FOLDER OUTPUT_FOLDER TARGET...
 
 Bazel's own rules load five repositories from the network, which for C++ only name its built-in rules:
 small ones stand in for them. TensorFlow is the wheel of the Python that runs this. hiredis comes from where CMake has
@@ -85,11 +85,10 @@ def main() -> None:
     parser.add_argument("workspace", type=pathlib.Path)
     parser.add_argument("output", type=pathlib.Path)
     parser.add_argument("targets", nargs="+")
-    parser.add_argument("--nobuild", action="store_true", help="load and analyse, compile nothing")
     parser.add_argument("--mode", choices=("opt", "fastbuild"), default="opt")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
-    more = [f"--compilation_mode={options.mode}"] + (["--nobuild"] if options.nobuild else [])
+    more = [f"--compilation_mode={options.mode}"]
     print(build(options.workspace, options.output.resolve(), options.targets, more, options.jobs))
 
 

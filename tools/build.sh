@@ -4,4 +4,4 @@
 
 setup
 build_package
-say "Built: tf_hps/_tf_hps_ops.so, tf_hps/_core and _sst, build/release/examples/serve; use .venv/bin/python and .venv/bin/tf-hps"
+say "Built: tf_hps/_tf_hps_ops.so, tf_hps/_core and _rocksdb, build/release/examples/serve; use .venv/bin/python and .venv/bin/tf-hps"

@@ -33,7 +33,7 @@ TENSORFLOW = re.compile(r"^(tensorflow/|tsl/|xla/|unsupported/Eigen/|Eigen/)")
 # Macros that name versions, for tf_hps_build_info.
 VERSIONS = {"rocksdb/version.h", "tensorflow/core/public/release_version.h"}
 # The Python modules are guests in cc/bindings: _core stands beside the op library and knows its C door only,
-# _sst writes files without either.
+# _rocksdb reads and writes files without either.
 PYBIND = re.compile(r"^(pybind11/|Python\.h$)")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.MULTILINE)

@@ -31,7 +31,7 @@ compile() {
 # The package in place, and whatever else the release folder is asked for.
 build_package() {
   configure release "-DTF_HPS_OUTPUT_DIR=$root/tf_hps" -DTF_HPS_TESTS=$(flag test) -DTF_HPS_EXAMPLES=ON -DTF_HPS_BENCHMARKS=ON
-  compile release tf_hps_ops _core _sst serve "$@"
+  compile release tf_hps_ops _core _rocksdb serve "$@"
   install_package
 }
 

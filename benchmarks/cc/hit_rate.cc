@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "benchmarks/cc/measure.h"
 #include "benchmarks/cc/zipf_stream.h"
 #include "cc/storage/memory_store.h"
 
@@ -17,11 +18,6 @@ namespace {
 
 constexpr size_t kBatch = 1024;
 constexpr int64_t kDim = 4;
-
-[[noreturn]] void Die(const absl::Status& status) {
-  std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
-  std::exit(1);
-}
 
 // Of what is asked after the first half: a store that starts empty, and gets every row it missed.
 double HitRate(int64_t rows, double exponent, bool moves, EvictionPolicy::Kind eviction) {

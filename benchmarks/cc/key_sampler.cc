@@ -5,8 +5,6 @@
 //   key_sampler [rows, default 2000000] [repetitions, default 15]
 #include "cc/hierarchy/key_sampler.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -16,6 +14,8 @@
 #include <random>
 #include <vector>
 
+#include "benchmarks/cc/key_draws.h"
+#include "benchmarks/cc/measure.h"
 #include "cc/storage/memory_store.h"
 
 namespace tf_hps {
@@ -24,45 +24,6 @@ namespace {
 constexpr size_t kKeys = 1 << 19;   // of a case
 constexpr size_t kSlice = 1 << 14;  // what is looked up before it is another's turn
 constexpr int kPeers = 3;           // without, with, without again
-
-// Of this thread: a busy machine lengthens it less than the clock on the wall.
-double ThreadSeconds() {
-  timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-[[noreturn]] void Die(const absl::Status& status) {
-  std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
-  std::exit(1);
-}
-
-std::vector<Key> UniformKeys(int64_t rows, size_t n, std::mt19937_64* random) {
-  std::vector<Key> keys(n);
-  for (Key& key : keys) key = static_cast<Key>((*random)() % static_cast<uint64_t>(rows));
-  return keys;
-}
-
-// Rank r with probability proportional to r^-1.05; which key has which rank is random.
-std::vector<Key> ZipfKeys(int64_t rows, size_t n, std::mt19937_64* random) {
-  std::vector<double> up_to(rows);
-  double sum = 0;
-  for (int64_t r = 0; r < rows; ++r) up_to[r] = sum += std::pow(static_cast<double>(r + 1), -1.05);
-  std::vector<Key> by_rank(rows);
-  std::iota(by_rank.begin(), by_rank.end(), 0);
-  std::shuffle(by_rank.begin(), by_rank.end(), *random);
-  std::uniform_real_distribution<double> uniform(0, sum);
-  std::vector<Key> keys(n);
-  for (Key& key : keys) {
-    key = by_rank[std::lower_bound(up_to.begin(), up_to.end(), uniform(*random)) - up_to.begin()];
-  }
-  return keys;
-}
 
 // A sampler in one of the states that tables are in.
 class SamplerIn {

@@ -3,8 +3,6 @@
 // the gather's time over Find's. See benchmarks/README.md, "memory_store_find".
 //
 //   memory_store_find [rows, default 2000000] [repetitions, default 9]
-#include <time.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -16,6 +14,8 @@
 #include <thread>
 #include <vector>
 
+#include "benchmarks/cc/key_draws.h"
+#include "benchmarks/cc/measure.h"
 #include "cc/storage/address_range.h"
 #include "cc/storage/memory_store.h"
 
@@ -24,50 +24,11 @@ namespace {
 
 constexpr size_t kKeys = 4 * 131072;  // looked up in each measurement
 
-// Of this thread: a busy machine lengthens it less than the clock on the wall.
-double ThreadSeconds() {
-  timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-[[noreturn]] void Die(const absl::Status& status) {
-  std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
-  std::exit(1);
-}
-
 uint8_t* HugeMemory(size_t bytes) {
   auto range = AddressRange::Reserve(bytes, bytes);
   if (!range.ok()) Die(range.status());
   if (absl::Status status = range->Commit(bytes); !status.ok()) Die(status);
   return (new AddressRange(*std::move(range)))->data();  // as long as the process
-}
-
-std::vector<Key> UniformKeys(int64_t rows, std::mt19937_64* random) {
-  std::vector<Key> keys(kKeys);
-  for (Key& key : keys) key = static_cast<Key>((*random)() % static_cast<uint64_t>(rows));
-  return keys;
-}
-
-// Rank r with probability proportional to r^-1.05; which key has which rank is random.
-std::vector<Key> ZipfKeys(int64_t rows, std::mt19937_64* random) {
-  std::vector<double> up_to(rows);
-  double sum = 0;
-  for (int64_t r = 0; r < rows; ++r) up_to[r] = sum += std::pow(static_cast<double>(r + 1), -1.05);
-  std::vector<Key> by_rank(rows);
-  std::iota(by_rank.begin(), by_rank.end(), 0);
-  std::shuffle(by_rank.begin(), by_rank.end(), *random);
-  std::uniform_real_distribution<double> uniform(0, sum);
-  std::vector<Key> keys(kKeys);
-  for (Key& key : keys) {
-    key = by_rank[std::lower_bound(up_to.begin(), up_to.end(), uniform(*random)) - up_to.begin()];
-  }
-  return keys;
 }
 
 template <size_t kRowBytes>
@@ -158,7 +119,8 @@ void Run(int64_t rows, int repetitions) {
   if (embedding_dim == 64)
     std::printf("dim\tkeys\tbatch\tthreads\tpeer\tratio\tlowest\thighest\tfind_ns\tgather_ns\n");
   for (const bool zipf : {false, true}) {
-    const std::vector<Key> keys = zipf ? ZipfKeys(rows, &random) : UniformKeys(rows, &random);
+    const std::vector<Key> keys =
+        zipf ? ZipfKeys(rows, kKeys, &random) : UniformKeys(rows, kKeys, &random);
     for (const size_t batch : {32, 1024, 16384, 131072}) {
       const std::vector<uint8_t*> outputs = {HugeMemory(batch * kRowBytes),
                                              HugeMemory(batch * kRowBytes)};

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "benchmarks/cc/measure.h"
 #include "cc/storage/memory_store.h"
 
 namespace tf_hps {
@@ -29,11 +30,6 @@ void Check(const absl::Status& status) {
   if (status.ok()) return;
   std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
   std::exit(1);
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 class Writer {

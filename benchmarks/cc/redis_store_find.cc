@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "benchmarks/cc/measure.h"
 #include "cc/storage/redis_layout.h"
 #include "cc/storage/store_backend.h"
 #include "hiredis/hiredis.h"
@@ -38,11 +39,6 @@ void Check(const absl::Status& status) {
   if (status.ok()) return;
   std::fprintf(stderr, "%s\n", status.ToString().c_str());
   std::exit(1);
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 int FreePort() {

@@ -22,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include "benchmarks/cc/measure.h"
 #include "cc/storage/rocksdb_key.h"
 
 namespace tf_hps {
@@ -204,11 +205,6 @@ std::vector<uint64_t> Draw(const Ids& ids, int64_t rows, std::mt19937_64* random
   orders.erase(std::unique(orders.begin(), orders.end()), orders.end());
   for (uint64_t& order : orders) order = RocksdbKeyBytes(order);
   return orders;
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 void Run(int64_t rows, int rounds, const std::string& dir) {

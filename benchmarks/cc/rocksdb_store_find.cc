@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "benchmarks/cc/measure.h"
 #include "cc/storage/rocksdb_databases.h"
 #include "cc/storage/rocksdb_key.h"
 #include "cc/storage/store_backend.h"
@@ -33,11 +34,6 @@ void Check(const absl::Status& status) {
 
 double Seconds(std::chrono::steady_clock::duration d) {
   return std::chrono::duration<double>(d).count();
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 std::unique_ptr<EmbeddingStore> OpenStore(const std::string& path, bool read_only) {

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "benchmarks/cc/measure.h"
 #include "cc/hierarchy/table_registry.h"
 #include "cc/storage/rocksdb_databases.h"
 #include "cc/storage/rocksdb_key.h"
@@ -43,11 +44,6 @@ double Seconds(const std::function<void()>& work) {
   const auto begin = std::chrono::steady_clock::now();
   work();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 // Keys as a trainer publishes them: any of twice as many, in no order.

@@ -51,9 +51,15 @@ inline std::map<std::string, std::vector<std::string>> ReadCsv(const std::string
   std::string line, cell;
   std::vector<std::string> names;
   std::map<std::string, std::vector<std::string>> columns;
-  std::getline(file, line);
+  // As Python's csv module and Excel end lines, with \r\n, too.
+  const auto next_line = [&] {
+    if (!std::getline(file, line)) return false;
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    return true;
+  };
+  next_line();
   for (std::istringstream cells(line); std::getline(cells, cell, ',');) names.push_back(cell);
-  while (std::getline(file, line)) {
+  while (next_line()) {
     std::istringstream cells(line);
     for (const std::string& name : names) {
       if (!std::getline(cells, cell, ',')) Fail(path + ": a line is short of a cell: " + line);

@@ -36,7 +36,7 @@ def test_both_build_files_name_the_same_sources() -> None:
 
 def test_every_source_is_built_exactly_once() -> None:
     core, ops = files(bazel_list("CORE")), files(bazel_list("OPS"))
-    python_modules = {"cc/bindings/core_module.cc", "cc/bindings/sst_module.cc"}
+    python_modules = {"cc/bindings/core_module.cc", "cc/bindings/rocksdb_module.cc"}
     cuda = files(cmake_glob("cuda_host_sources") | cmake_glob("gpu_op_sources"))
     assert not core & ops and not cuda & (core | ops)
     assert core | ops | cuda | python_modules == files({"cc/**/*.cc"})

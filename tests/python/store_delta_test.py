@@ -83,22 +83,24 @@ def test_chains_of_deltas_are_full_loads_row_for_row(tmp_path, row_format, seed)
         root = writer.write_table("t", source_of(model), row_format)
     generation = root
     for _ in range(5):
-        changed = random_rows(rng, random_keys(rng, 12))
-        erased = sorted(set(random_keys(rng, 12)) - set(changed))
+        changed = random_rows(rng, random_keys(rng, 8))
+        erased = sorted(set(random_keys(rng, 8)) - set(changed))
         model = {k: row for k, row in (model | changed).items() if k not in set(erased)}
         with StoreWriter(tmp_path / "s") as writer:
             generation = writer.write_delta("t", generation, source_of(changed), erased)
             record = writer.last_load.record
         assert record.base == root, f"seed {seed}"
         check_is(tmp_path / "s", generation, model, row_format)
-    # The same rows by another way have the same name, and only what differs stands in the store.
+    # Where all rows are given, only what differs stands in the store, by whichever deltas that came about.
     with StoreWriter(tmp_path / "s") as writer:
-        assert writer.write_delta("t", root, source_of(model), complete=True) == generation
+        whole = writer.write_delta("t", root, source_of(model), complete=True)
+        assert writer.write_delta("t", generation, source_of(model), complete=True) == whole
         assert writer.last_load.already_there
+    check_is(tmp_path / "s", whole, model, row_format)
     with StoreReader(tmp_path / "s") as reader:
-        own = list(reader.layers(reader.record("t", generation)).own.scan())
+        own = list(reader.layers(reader.record("t", whole)).own.scan())
         old, old_found = reader.get(reader.record("t", root), own[0][0])
-        new, new_found = reader.get(reader.record("t", generation), own[0][0])
+        new, new_found = reader.get(reader.record("t", whole), own[0][0])
         assert ((old != new).any(axis=1) | (old_found != new_found)).all()
 
 
@@ -128,7 +130,7 @@ def test_nothing_that_differs_is_the_base(store):
     path, root, model = store
     with StoreWriter(path) as writer:
         other = writer.write_table("t", source_of({1: [1, 1, 1]}))
-        assert writer.write_delta("t", root, source_of({3: model[3]}), [1000]) == root
+        assert writer.write_delta("t", root, source_of(model), complete=True) == root
         assert writer.last_load.already_there
         assert writer.write_delta("t", root) == root
     with StoreReader(path) as reader:
@@ -140,8 +142,46 @@ def test_a_delta_that_is_undone_is_the_base(store):
     path, root, model = store
     with StoreWriter(path) as writer:
         delta = writer.write_delta("t", root, source_of({3: [0, 0, 0], 500: [1, 1, 1]}), [4])
-        again = writer.write_delta("t", delta, source_of({3: model[3], 4: model[4]}), [500])
+        again = writer.write_delta("t", delta, source_of(model), complete=True)
     assert again == root
+
+
+def test_what_is_given_stands_there_as_it_is(store):
+    path, root, model = store
+    with StoreWriter(path) as writer:
+        delta = writer.write_delta("t", root, source_of({3: model[3], 500: [1, 1, 1]}), [4, 1000])
+        load = writer.last_load
+    assert (load.changed, load.erased) == (2, 2)
+    check_is(
+        path, delta, {k: row for k, row in model.items() if k != 4} | {500: [1, 1, 1]}, "float32"
+    )
+
+
+def test_rows_are_counted_up_to_1024_keys_and_estimated_beyond(tmp_path):
+    rng = np.random.default_rng(0)
+    keys = 2 * np.arange(200_000)
+    with StoreWriter(tmp_path / "s") as writer:
+        root = writer.write_table("t", from_arrays(np.zeros((len(keys), 2), np.float32), keys))
+
+        def delta(changed, new, erased):
+            there = np.concatenate(
+                [rng.choice(keys, changed, False), rng.choice(keys, new, False) + 1]
+            )
+            gone = np.setdiff1d(rng.choice(keys, erased, False), there)
+            rows = np.ones((len(there), 2), np.float32)
+            writer.write_delta("t", root, from_arrays(rows, there), gone)
+            return writer.last_load.record, len(keys) + new - len(gone)
+
+        record, rows = delta(700, 324, 500)
+        assert record.rows == rows and record.rows_estimated is None
+        record, rows = delta(20_000, 5_000, 3_000)
+        # The share of new keys, a fifth, as 1024 of them tell: four standard deviations.
+        assert abs(record.rows - rows) < 4 * 25_000 * (0.2 * 0.8 / 1024) ** 0.5
+        assert record.rows_estimated
+    with StoreReader(tmp_path / "s") as reader:
+        assert reader.source("t").rows is None
+        assert sum(len(keys) for keys, _ in reader.rows(record)) == rows
+    assert main(["inspect", "--store", str(tmp_path / "s")]) == 0
 
 
 def test_what_is_more_than_half_is_written_in_full(store):
@@ -240,9 +280,9 @@ def test_the_command_line_writes_shows_and_verifies_deltas(tmp_path, store, caps
     code, out = run(capsys, *load, tmp_path / "rows.npy", *keys, "--erased", tmp_path / "gone.npy")
     assert code == 0
     assert out.startswith("t: 99 rows, embedding_dim 3, float32, generation ")
-    assert f"Over generation {root}: 1 rows new or changed, 1 erased" in out
+    assert f"Over generation {root}: 2 rows new or changed, 1 erased" in out
     code, out = run(capsys, "inspect", "--store", path, "--table", "t", "--key", 99)
-    assert code == 1 and "delta over" in out and "5..99" in out
+    assert code == 1 and "delta over" in out and "4..99" in out
     code, out = run(capsys, *load, tmp_path / "whole.npy", "--complete")
     assert code == 0 and "1 rows new or changed, 0 erased" in out
     verify = ("verify", "--store", path, "--table", "t", "--from", tmp_path / "whole.npy")

@@ -5,8 +5,9 @@ import struct
 
 import numpy as np
 import pytest
+import rocksdict
 
-from tf_hps.store import StoreError, formats
+from tf_hps.store import StoreError, StoreWriter, formats, from_arrays
 from tf_hps.store.formats import TableRecord
 from tf_hps.store.generation import GenerationHash
 
@@ -14,16 +15,22 @@ KEYS = [-(1 << 63), -(1 << 32) - 1, -1, 0, 1, 255, 1 << 32, (1 << 63) - 1]
 RECORD = TableRecord("a/b", "00ff", "rows/a/b/00ff", 2, "int8", 5, 3, "2026-11-20T23:40:00Z", -1, 9)
 
 
-def test_keys_are_big_endian_with_the_sign_bit_flipped():
-    encoded = formats.encode_keys(np.array([-1, 0, 258], np.int64)).tobytes().hex()
-    assert encoded == "7fffffffffffffff" + "8000000000000000" + "8000000000000102"
+def stored_keys(path):
+    """RocksDB's own keys of a table with KEYS, in its order."""
+    with StoreWriter(path) as writer:
+        rows = np.ones((len(KEYS), 1), np.float32)
+        generation = writer.write_table("t", from_arrays(rows, np.array(KEYS)))
+    options = rocksdict.Options(raw_mode=True)
+    with rocksdict.Rdict(str(path), options) as opened:
+        return list(opened.get_column_family(formats.column_family("t", generation)).keys())
 
 
-def test_bytewise_order_is_numeric_and_every_key_comes_back():
-    encoded = formats.encode_keys(np.array(KEYS, np.int64)).tolist()
-    assert encoded == sorted(encoded)
-    assert encoded == [formats.encode_key(key) for key in KEYS]
-    assert formats.decode_keys(b"".join(encoded)).tolist() == KEYS
+def test_keys_are_big_endian_with_the_sign_bit_flipped(tmp_path):
+    keys = stored_keys(tmp_path / "s")
+    assert keys == [(key + (1 << 63)).to_bytes(8, "big") for key in sorted(KEYS)]
+    assert keys[2:5] == [
+        bytes.fromhex(x) for x in ("7f" + 7 * "ff", "80" + 7 * "00", "80" + 6 * "00" + "01")
+    ]
 
 
 def test_a_record_comes_back_and_says_what_the_page_says():

@@ -69,7 +69,7 @@ def _print_tables(reader: StoreReader, records: list[TableRecord]) -> None:
             (
                 record.name,
                 record.generation,
-                f"{'~' if reader.modified(record) else ''}{record.rows:,}",
+                f"{'~' if reader.rows_estimated(record) else ''}{record.rows:,}",
                 str(record.embedding_dim),
                 record.row_format,
                 f"{reader.disk_bytes(record):,}",

@@ -80,7 +80,8 @@ def _write_delta(
 def _print_report(report: LoadReport, over_base: bool) -> None:
     record = report.record
     print(
-        f"{record.name}: {record.rows:,} rows, embedding_dim {record.embedding_dim}, "
+        f"{record.name}: {'about ' if record.rows_estimated else ''}{record.rows:,} rows, "
+        f"embedding_dim {record.embedding_dim}, "
         f"{record.row_format}, generation {record.generation}"
     )
     if report.already_there:

@@ -71,6 +71,15 @@ def merged(first: Columns, second: Columns) -> Columns:
     """Two batches as one; no key is in both."""
     if not len(first[0]) or not len(second[0]):
         return first if len(first[0]) else second
-    both = [np.concatenate(columns) for columns in zip(first, second, strict=True)]
-    order = np.argsort(both[0], kind="stable")
-    return tuple(column[order] for column in both)
+    keys = np.concatenate([first[0], second[0]])
+    places = np.empty(len(keys), np.intp)
+    places[np.argsort(keys, kind="stable")] = np.arange(len(keys))
+    here, there = places[: len(first[0])], places[len(first[0]) :]
+    columns = []
+    for one, other in zip(first, second, strict=True):
+        # Rows are copied once; joined and sorted afterwards they would be twice.
+        column = np.empty((len(keys), *one.shape[1:]), one.dtype)
+        column[here] = one
+        column[there] = other
+        columns.append(column)
+    return tuple(columns)

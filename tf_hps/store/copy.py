@@ -111,7 +111,7 @@ def _link_or_copy(source: str, target: str) -> None:
 def _drop_others(path: str, wanted: set[str]) -> None:
     opened = database.open_for_writing(path, "none")
     try:
-        for record in database.records(opened, path):
+        for record in database.records(database.scan(opened, formats.TABLE_PREFIX), path):
             if record.column_family not in wanted:
                 opened.delete(record.key)
                 opened.delete(record.modified_key)

@@ -1,18 +1,22 @@
-"""RocksDB as a store of tables uses it, through rocksdict."""
+"""RocksDB as a store of tables uses it: written through rocksdict, read through tf_hps._rocksdb."""
 
 import errno
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rocksdict
 
+from tf_hps._library import load_rocksdb
 from tf_hps.store import formats
 from tf_hps.store.errors import StoreError, StoreInUseError
 from tf_hps.store.formats import TableRecord
+
+if TYPE_CHECKING:
+    from tf_hps._rocksdb import Database
 
 COMPRESSIONS = ("none", "lz4")
 
@@ -48,24 +52,34 @@ def open_for_writing(path: str, compression: str) -> rocksdict.Rdict:
         )
     if is_database(path):
         # Before the first open for writing, which would take a foreign database for ours.
-        check_format_version(open_read_only(path), path, close=True)
+        before = open_read_only(path, with_rows=False)
+        try:
+            check_format_version(before, path)
+        finally:
+            before.close()
     os.makedirs(path, exist_ok=True)
     options = make_options(compression)
     options.create_if_missing(True)
     return _open(path, options, compression, rocksdict.AccessType.read_write())
 
 
-def open_read_only(path: str) -> rocksdict.Rdict:
-    """Opens the database at `path` as it is now; takes no lock."""
+def open_read_only(path: str, with_rows: bool = True) -> "Database":
+    """Opens the database at `path` as it is now, or its records alone; takes no lock."""
     if not is_database(path):
         what = "has no RocksDB database" if os.path.isdir(path) else "does not exist"
         raise StoreError(f"{path} {what}; `tf-hps load` or tf_hps.store.StoreWriter makes a store")
     for pause in _PAUSES:
         # A writer in another process may replace a file, or drop a table, between two looks.
-        with suppress(StoreError):
-            return _open(path, make_options(), "none", rocksdict.AccessType.read_only(False))
+        with suppress(OSError):
+            return _read_only(path, with_rows)
         time.sleep(pause)
-    return _open(path, make_options(), "none", rocksdict.AccessType.read_only(False))
+    with translating(path):
+        return _read_only(path, with_rows)
+
+
+def _read_only(path: str, with_rows: bool) -> "Database":
+    database: Database = load_rocksdb().Database(path, with_rows)
+    return database
 
 
 def column_families(path: str) -> list[str]:
@@ -74,19 +88,11 @@ def column_families(path: str) -> list[str]:
         return [name for name in rocksdict.Rdict.list_cf(path) if name != "default"]
 
 
-def check_format_version(database: rocksdict.Rdict, path: str, close: bool = False) -> None:
+def check_format_version(database: "Database", path: str) -> None:
     """Raises a StoreError for a database that is no tf_hps store, or a newer one."""
-    try:
-        version = database.get(formats.FORMAT_VERSION_KEY)
-        # A kill right after RocksDB made its files leaves a database with nothing in it.
-        empty = (
-            version is None
-            and next(scan(database, b""), None) is None
-            and not column_families(path)
-        )
-    finally:
-        if close:
-            database.close()
+    version = database.get(formats.FORMAT_VERSION_KEY)
+    # A kill right after RocksDB made its files leaves a database with nothing in it.
+    empty = version is None and not database.items(b"", 1) and not database.families()
     if empty:
         return
     if version is None:
@@ -100,13 +106,14 @@ def check_format_version(database: rocksdict.Rdict, path: str, close: bool = Fal
         )
 
 
-def records(database: rocksdict.Rdict, path: str) -> list[TableRecord]:
-    """The tables that were loaded to their end, oldest first."""
-    found = []
-    for key, value in scan(database, formats.TABLE_PREFIX):
-        if not key.startswith(formats.TABLE_PREFIX):
-            break
-        found.append(TableRecord.parse(key, value, path))
+def records(items: Iterable[tuple[bytes, bytes]], path: str) -> list[TableRecord]:
+    """The tables that were loaded to their end, oldest first.
+
+    Args:
+        items: the keys that begin with TABLE_PREFIX, and their values.
+        path: the database.
+    """
+    found = [TableRecord.parse(key, value, path) for key, value in items]
     return sorted(found, key=lambda record: record.sequence)
 
 
@@ -122,14 +129,13 @@ def translating(path: str) -> Iterator[None]:
         raise better from error
 
 
-def scan(database: rocksdict.Rdict, first: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Keys from `first` on with their values. (`Rdict.items` ends at a damaged block as at the end.)"""
+def scan(database: rocksdict.Rdict, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Keys that begin so, with their values. (`Rdict.items` ends at a damaged block as at the end.)"""
     iterator: Any = database.iter()
-    iterator.seek(first)
-    valid, key, value, advance = iterator.valid, iterator.key, iterator.value, iterator.next
-    while valid():
-        yield key(), value()
-        advance()
+    iterator.seek(prefix)
+    while iterator.valid() and iterator.key().startswith(prefix):
+        yield iterator.key(), iterator.value()
+        iterator.next()
     iterator.status()
 
 
@@ -152,6 +158,11 @@ def translated(error: Exception, path: str) -> Exception:
         return StoreInUseError(
             f"{path} is open for writing in another process. Stop that process, or let it open the "
             "store read-only (read_only in hps.json, or TF_HPS_ROCKSDB_READ_ONLY=1), and try again."
+        )
+    if "unsupported format_version" in text:
+        return StoreError(
+            f"{path} is a RocksDB database of somebody else, or of a newer tf_hps: this RocksDB does not "
+            f"read its files ({text})"
         )
     full = any(words in text for words in _FULL)
     if full or getattr(error, "errno", None) in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):

@@ -10,6 +10,7 @@ StoredBatch = tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]
 
 RUN_BYTES = 64 << 20
 _READ_BYTES = 32 << 20
+_BATCH_BYTES = 2 << 20
 
 
 def external_sort(
@@ -60,7 +61,7 @@ def _sorted(batches: list[StoredBatch]) -> StoredBatch:
 
 
 def _cut(keys: npt.NDArray[np.int64], rows: npt.NDArray[np.uint8]) -> Iterator[StoredBatch]:
-    step = 65536
+    step = max(1, _BATCH_BYTES // max(1, rows.shape[1]))
     for start in range(0, len(keys), step):
         yield keys[start : start + step], rows[start : start + step]
 

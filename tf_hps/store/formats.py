@@ -4,9 +4,6 @@ import dataclasses
 import json
 import re
 
-import numpy as np
-import numpy.typing as npt
-
 from tf_hps.store import row_formats
 from tf_hps.store.errors import StoreError
 
@@ -22,7 +19,6 @@ ROWS_PREFIX = "rows/"
 AGES_PREFIX = "ages/"
 TABLE_FAMILIES = (ROWS_PREFIX, AGES_PREFIX)
 
-_SIGN_BIT = np.uint64(1 << 63)
 _NAME = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 _GENERATION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -47,6 +43,8 @@ class TableRecord:
     # Of a delta: the generation in the same store of which it has only what differs. `rows` counts those
     # of both; `min_key` and `max_key` are of the delta's own.
     base: str | None = None
+    # True: `rows` is an estimate, of a delta with more keys than were looked up in its base.
+    rows_estimated: bool | None = None
 
     @property
     def row_bytes(self) -> int:
@@ -113,17 +111,3 @@ def check_generation(generation: str) -> None:
 
 def column_family(name: str, generation: str) -> str:
     return f"{ROWS_PREFIX}{name}/{generation}"
-
-
-def encode_keys(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
-    """RocksDB's keys for ids, 8 bytes an element: bytewise order is numeric order."""
-    return (keys.view(np.uint64) ^ _SIGN_BIT).astype(">u8").view("V8")
-
-
-def decode_keys(encoded: bytes) -> npt.NDArray[np.int64]:
-    """The ids of RocksDB keys that stand behind each other in `encoded`."""
-    return (np.frombuffer(encoded, ">u8").astype(np.uint64) ^ _SIGN_BIT).view(np.int64)
-
-
-def encode_key(key: int) -> bytes:
-    return ((key + (1 << 63)) & ((1 << 64) - 1)).to_bytes(8, "big")

@@ -1,25 +1,22 @@
 """The rows of a table in an open store: its own, and those of the generation that it is a delta over."""
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import rocksdict
 
-from tf_hps.store import database, formats
+from tf_hps.store import database
 from tf_hps.store.aligned_batches import Columns, overlaid
 from tf_hps.store.errors import StoreError
 from tf_hps.store.external_sort import StoredBatch
 from tf_hps.store.formats import TableRecord
 
+if TYPE_CHECKING:
+    from tf_hps._rocksdb import Database
+
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 _BATCH_ROWS = 65536
-_KEYS_OF_A_THREAD = 1024
-# More than there are cores: they wait for the disk.
-_THREADS = 16
 
 
 class LayeredTable:
@@ -34,7 +31,7 @@ class LayeredTable:
 
     def __init__(
         self,
-        opened: rocksdict.Rdict,
+        opened: "Database",
         path: str,
         record: TableRecord,
         records: Iterable[TableRecord],
@@ -110,82 +107,46 @@ def without_erased(entries: Iterator[Columns]) -> Iterator[StoredBatch]:
 class FamilyRows:
     """What stands in the column family of one generation."""
 
-    def __init__(self, opened: rocksdict.Rdict, path: str, record: TableRecord) -> None:
+    def __init__(self, opened: "Database", path: str, record: TableRecord) -> None:
+        self._database = opened
         self._path = path
         self._record = record
-        with database.translating(path):
-            self._rows: Any = opened.get_column_family(record.column_family)
-        # Keys of a delta are seldom of one block: memory for each block took four times as long as the
-        # rest of a lookup.
-        options = rocksdict.ReadOptions()
-        options.fill_cache(False)
-        self._rows.set_read_options(options)
 
     @property
     def disk_bytes(self) -> int:
-        return int(self._rows.property_int_value("rocksdb.total-sst-files-size") or 0)
+        with database.translating(self._path):
+            return self._database.disk_bytes(self._record.column_family)
 
     def scan(
         self, first: int = INT64_MIN, last: int = INT64_MAX, batch_rows: int = _BATCH_ROWS
     ) -> Iterator[Columns]:
         """Batches (keys, rows, erased)."""
-        items = database.scan(self._rows, formats.encode_key(first))
-        end = formats.encode_key(last)
-        while batch := self._next_batch(items, batch_rows):
-            keys, values = zip(*batch, strict=True)
-            columns = formats.decode_keys(b"".join(keys)), *self._stored(values)
-            if keys[-1] > end:
-                inside = int(np.searchsorted(columns[0], last, side="right"))
-                if inside:
-                    yield tuple(column[:inside] for column in columns)
+        record = self._record
+        with database.translating(self._path):
+            cursor = self._database.rows(record.column_family, record.row_bytes, first, last)
+        while True:
+            with database.translating(self._path):
+                batch = cursor.next(batch_rows)
+            if batch is None:
                 return
-            yield columns
+            self._check_erased(batch[2])
+            yield batch
 
     def get(
         self, keys: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """Rows, zeros where there is none; which are stored; which are erased."""
-        encoded = formats.encode_keys(np.ascontiguousarray(keys, np.int64)).tolist()
-        with database.translating(self._path):
-            values = self._get(encoded)
-        found = np.fromiter((value is not None for value in values), np.bool_, len(values))
-        there = [value for value in values if value is not None]
-        rows = np.zeros((len(values), self._record.row_bytes), np.uint8)
-        erased = np.zeros(len(values), np.bool_)
-        rows[found], erased[found] = self._stored(there)
-        return rows, found & ~erased, erased
-
-    def _get(self, encoded: list[bytes]) -> list[bytes | None]:
-        if len(encoded) <= _KEYS_OF_A_THREAD:
-            return list(self._rows.get(encoded)) if encoded else []
-        # It waits for the disk, or copies and checks blocks, without Python's lock.
-        starts = range(0, len(encoded), _KEYS_OF_A_THREAD)
-        parts = [encoded[start : start + _KEYS_OF_A_THREAD] for start in starts]
-        with ThreadPoolExecutor(min(len(parts), _THREADS)) as threads:
-            return list(itertools.chain.from_iterable(threads.map(self._rows.get, parts)))
-
-    def _next_batch(
-        self, items: Iterator[tuple[bytes, bytes]], batch_rows: int
-    ) -> list[tuple[bytes, bytes]]:
-        with database.translating(self._path):
-            return list(itertools.islice(items, batch_rows))
-
-    def _stored(
-        self, values: Sequence[bytes]
-    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-        """Rows, and which of the values say that their key was erased."""
         record = self._record
-        erased = np.zeros(len(values), np.bool_)
-        joined = b"".join(values)
-        if record.base is not None and len(joined) != len(values) * record.row_bytes:
-            erased = np.fromiter((not value for value in values), np.bool_, len(values))
-        if len(joined) != int((~erased).sum()) * record.row_bytes:
-            raise StoreError(
-                f"{self._path}: table {record.name!r} has rows that do not have {record.row_bytes} bytes"
+        with database.translating(self._path):
+            rows, found, erased = self._database.get_rows(
+                record.column_family, record.row_bytes, np.ascontiguousarray(keys, np.int64)
             )
-        rows = np.frombuffer(joined, np.uint8).reshape(-1, record.row_bytes)
-        if erased.any():
-            spread = np.zeros((len(values), record.row_bytes), np.uint8)
-            spread[~erased] = rows
-            rows = spread
-        return rows, erased
+        self._check_erased(erased)
+        return rows, found, erased
+
+    def _check_erased(self, erased: npt.NDArray[np.bool_]) -> None:
+        if self._record.base is None and erased.any():
+            raise StoreError(
+                f"{self._path}: table {self._record.name!r} has rows that do not have "
+                f"{self._record.row_bytes} bytes, but none"
+            )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tf_hps.store import database
+from tf_hps.store import database, formats
 from tf_hps.store.errors import StoreError
 from tf_hps.store.formats import TableRecord
 from tf_hps.store.layered_table import INT64_MAX, INT64_MIN, FamilyRows, LayeredTable
@@ -32,7 +33,8 @@ class StoreReader:
         try:
             with database.translating(self.path):
                 database.check_format_version(self._database, self.path)
-                self._records = database.records(self._database, self.path)
+                items = self._database.items(formats.TABLE_PREFIX, sys.maxsize)
+                self._records = database.records(items, self.path)
         except BaseException:
             self._database.close()
             raise
@@ -53,6 +55,10 @@ class StoreReader:
     def modified(self, record: TableRecord) -> bool:
         """Whether rows were updated since the load: the row count is an estimate then."""
         return self._database.get(record.modified_key) is not None
+
+    def rows_estimated(self, record: TableRecord) -> bool:
+        """Whether `record.rows` is an estimate."""
+        return bool(record.rows_estimated) or self.modified(record)
 
     def stream_record(self, record: TableRecord) -> dict[str, Any] | None:
         """How far the table has come in its stream, see docs/formats.md; None: it follows none."""
@@ -110,7 +116,7 @@ class _TableSource(RowSource):
         self._record = record
         self.embedding_dim = record.embedding_dim
         self.row_format = record.row_format
-        self.rows = None if reader.modified(record) else record.rows
+        self.rows = None if reader.rows_estimated(record) else record.rows
         self.description = f"table {record.name!r} of {reader.path}"
 
     def __iter__(self) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]]:

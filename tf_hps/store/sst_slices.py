@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from tf_hps._library import load_sst
+from tf_hps._library import load_rocksdb
 from tf_hps.store.worker import Worker
 
 if TYPE_CHECKING:
-    from tf_hps._sst import SstFile
+    from tf_hps._rocksdb import SstFile
 
 # RocksDB keeps every file of a store open, so they are large; while one is written, its index and the
 # hashes of its keys are in memory.
@@ -89,7 +89,7 @@ class SstSlices:
 
     def _new_file(self) -> "SstFile":
         path = os.path.join(self._folder, f"{len(self._paths):06}.sst")
-        file: SstFile = load_sst().SstFile(path, self._row_bytes, self._compression)
+        file: SstFile = load_rocksdb().SstFile(path, self._row_bytes, self._compression)
         self._file_rows = 0
         self._paths.append(path)
         return file

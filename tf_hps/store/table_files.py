@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 
 from tf_hps.store.aligned_batches import overlaid
-from tf_hps.store.delta import Changes, DeltaEntries
+from tf_hps.store.delta import Delta
 from tf_hps.store.external_sort import StoredBatch
 from tf_hps.store.formats import TableRecord
 from tf_hps.store.generation import DeltaHash, GenerationHash
@@ -29,6 +29,7 @@ class TableFiles:
     paths: list[str] = dataclasses.field(default_factory=list)
     # Of a delta: the generation it lies over, and what it has itself.
     base: str | None = None
+    rows_estimated: bool = False
     changed: int = 0
     erased: int = 0
 
@@ -58,41 +59,32 @@ def write_rows(
     return written
 
 
-def write_changes(
-    over: LayeredTable, changes: Changes, folder: str, compression: str
-) -> TableFiles:
+def write_delta(delta: Delta, root: LayeredTable, folder: str, compression: str) -> TableFiles:
     """Writes what makes a table another one: a delta, or all rows where most of them differ.
 
-    Nothing that differs: the generation that is there, and no files.
+    No change: the generation that is there, and no files.
     """
-    entries = DeltaEntries(over, changes)
-    delta = _write_delta(entries, over, folder, compression)
-    root = (over.base or over).record
-    if not delta.paths:
-        return TableFiles(root.generation, root.rows)
-    if delta.changed + delta.erased <= _LARGEST_DELTA * root.rows:
-        return delta
+    written = _write_entries(delta, root.record, folder, compression)
+    if not written.paths:
+        return TableFiles(root.record.generation, root.record.rows)
+    if written.changed + written.erased <= _LARGEST_DELTA * root.record.rows:
+        return written
     shutil.rmtree(folder)
     os.makedirs(folder)
-    batches = without_erased(overlaid(over.entries(), changes(), over.empty))
-    record = over.record
+    batches = without_erased(overlaid(root.entries(), iter(delta), root.empty))
+    record = root.record
     return write_rows(
         batches, record.row_format, record.embedding_dim, record.row_bytes, folder, compression
     )
 
 
-def _write_delta(
-    entries: DeltaEntries, over: LayeredTable, folder: str, compression: str
-) -> TableFiles:
-    record: TableRecord = over.record
-    written = TableFiles("", 0, base=record.base or record.generation)
+def _write_entries(delta: Delta, root: TableRecord, folder: str, compression: str) -> TableFiles:
+    written = TableFiles("", 0, base=root.generation)
     with (
-        SstSlices(folder, record.row_bytes, compression) as files,
-        DeltaHash(
-            record.base or record.generation, record.row_format, record.embedding_dim
-        ) as generation_hash,
+        SstSlices(folder, root.row_bytes, compression) as files,
+        DeltaHash(root.generation, root.row_format, root.embedding_dim) as generation_hash,
     ):
-        for keys, rows, erased in entries:
+        for keys, rows, erased in delta:
             generation_hash.update(keys, rows, erased)
             files.add(keys, rows, erased)
             written.erased += int(erased.sum())
@@ -101,5 +93,5 @@ def _write_delta(
             written.max_key = int(keys[-1])
         written.paths = files.finish()
         written.generation = generation_hash.hexdigest()
-    written.rows = entries.rows
+    written.rows, written.rows_estimated = delta.rows, delta.rows_estimated
     return written

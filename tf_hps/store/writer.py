@@ -14,7 +14,7 @@ import rocksdict
 
 from tf_hps.store import database, formats, owners, row_formats
 from tf_hps.store.aligned_batches import Columns
-from tf_hps.store.delta import checked_erased, given_changes, whole_changes
+from tf_hps.store.delta import Delta, GivenDelta, WholeDelta, checked_erased, given_changes
 from tf_hps.store.errors import StoreError
 from tf_hps.store.external_sort import StoredBatch
 from tf_hps.store.formats import TableRecord
@@ -22,7 +22,7 @@ from tf_hps.store.layered_table import LayeredTable
 from tf_hps.store.reader import StoreReader
 from tf_hps.store.sources import RowSource
 from tf_hps.store.stored_rows import ascending_rows
-from tf_hps.store.table_files import TableFiles, write_changes, write_rows
+from tf_hps.store.table_files import TableFiles, write_delta, write_rows
 
 # (rows so far, rows in all or None when nobody knows)
 Progress = Callable[[int, int | None], None]
@@ -82,7 +82,7 @@ class StoreWriter:
 
     def tables(self) -> list[TableRecord]:
         """All tables and generations, oldest load first."""
-        return database.records(self._database, self.path)
+        return database.records(database.scan(self._database, formats.TABLE_PREFIX), self.path)
 
     def write_table(
         self,
@@ -132,9 +132,9 @@ class StoreWriter:
         """Writes what differs from the generation `base` of table `name`; returns the new generation.
 
         Takes time for what is given, not for the table. The base stays as it is: it takes no updates, and
-        is not dropped, while a delta lies over it. Where nothing differs it becomes the newest of its name.
-        A delta over a delta takes along what that one has, and lies over the same base. When more than half
-        of the base's rows would differ, all rows are written, as by `write_table`.
+        is not dropped, while a delta lies over it. A delta over a delta takes along what that one has, and
+        lies over the same base. Without any change that base becomes the newest of its name. When what a
+        delta has is more than half of the base's rows, all rows are written, as by `write_table`.
 
         Args:
             name: The table's name.
@@ -144,7 +144,7 @@ class StoreWriter:
             erased: Keys that have no row any more, integers [n]. Those that the base does not have are no
                 error.
             complete: Whether `source` has all rows of the table, and what it does not have is erased. All
-                rows of the base are read for that.
+                rows of the base are read for that, and the delta has exactly what differs.
             progress: Called with the rows of the source so far and all of them, or None.
         """
         formats.check_name(name)
@@ -166,17 +166,20 @@ class StoreWriter:
                 self._check_space(source, record.row_bytes)
 
             def write(folder: str) -> TableFiles:
-                def changes() -> Iterator[Columns]:
-                    rows: Iterator[StoredBatch] = iter(())
-                    if source is not None:
-                        scratch = os.path.join(folder, "sort")
-                        rows = ascending_rows(source, record.row_format, scratch)
-                        rows = _counted(rows, source.rows, progress)
-                    return (
-                        whole_changes(rows, over) if complete else given_changes(rows, gone, over)
+                def rows() -> Iterator[StoredBatch]:
+                    if source is None:
+                        return iter(())
+                    scratch = os.path.join(folder, "sort")
+                    return _counted(
+                        ascending_rows(source, record.row_format, scratch), source.rows, progress
                     )
 
-                return write_changes(over, changes, folder, self._compression)
+                def changes() -> Iterator[Columns]:
+                    return given_changes(rows(), gone, over)
+
+                root = over.base or over
+                delta: Delta = WholeDelta(root, rows) if complete else GivenDelta(over, changes)
+                return write_delta(delta, root, folder, self._compression)
 
             return self._join(name, record.row_format, record.embedding_dim, write)
 
@@ -290,6 +293,7 @@ class StoreWriter:
             min_key=written.min_key,
             max_key=written.max_key,
             base=written.base,
+            rows_estimated=written.rows_estimated or None,
         )
 
     def _ingest(self, record: TableRecord, files: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""tf_hps._sst: table files of RocksDB, which either RocksDB reads, made without TensorFlow."""
+"""tf_hps._rocksdb: RocksDB's files written and read without TensorFlow."""
 
 import pathlib
 import shutil
@@ -11,8 +11,8 @@ import pytest
 import rocksdict
 
 import tf_hps
-from tf_hps._library import load_sst
-from tf_hps.store import database, formats
+from tf_hps._library import load_rocksdb
+from tf_hps.store import StoreWriter, database, from_arrays
 
 WRITE = """
 import sys
@@ -20,12 +20,12 @@ import numpy as np
 import tf_hps.store
 with tf_hps.store.StoreWriter(sys.argv[1]) as writer:
     writer.write_table("t", tf_hps.store.from_arrays(np.ones((3, 2), np.float32)))
-print(sorted({"tensorflow", "tf_hps._core", "tf_hps._sst"}.intersection(sys.modules)))
+print(sorted({"tensorflow", "tf_hps._core", "tf_hps._rocksdb"}.intersection(sys.modules)))
 """
 
 
 def new_file(folder, name="a.sst", row_bytes=8, compression="none"):
-    return load_sst().SstFile(str(folder / name), row_bytes, compression)
+    return load_rocksdb().SstFile(str(folder / name), row_bytes, compression)
 
 
 def rows_of(keys, row_bytes=8):
@@ -39,7 +39,7 @@ def ingested(folder, names):
     with rocksdict.Rdict(path, database.make_options()) as made:
         made.ingest_external_file([str(folder / name) for name in names])
         found = dict(database.scan(made, b""))
-    return {int(formats.decode_keys(key)[0]): value for key, value in found.items()}
+    return {int.from_bytes(key, "big") - (1 << 63): value for key, value in found.items()}
 
 
 def test_files_that_several_threads_write_at_once_are_one_database(tmp_path):
@@ -149,7 +149,7 @@ def test_a_store_is_written_without_tensorflow(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", WRITE, tmp_path / "s"], check=True, capture_output=True, text=True
     )
-    assert done.stdout.strip() == "['tf_hps._sst']"
+    assert done.stdout.strip() == "['tf_hps._rocksdb']"
 
 
 def test_a_package_that_was_not_built_says_how_to(tmp_path):
@@ -164,6 +164,71 @@ def test_a_package_that_was_not_built_says_how_to(tmp_path):
         capture_output=True,
         text=True,
     )
-    assert "ImportError: tf_hps has no tf_hps._sst beside" in done.stderr
+    assert "ImportError: tf_hps has no tf_hps._rocksdb beside" in done.stderr
     assert "Build it: `./run build`" in done.stderr
     assert not (tmp_path / "s" / "loading").exists()
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store with keys -500 to 499, and its table's column family."""
+    keys = np.arange(-500, 500)
+    with StoreWriter(tmp_path / "s") as writer:
+        writer.write_table("t", from_arrays(rows_of(keys).view(np.float32), keys))
+        family = writer.tables()[0].column_family
+    return str(tmp_path / "s"), family
+
+
+def test_a_database_is_read_in_ranges_and_by_key(store):
+    path, family = store
+    opened = load_rocksdb().Database(path)
+    assert opened.families() == [family] and opened.disk_bytes(family) > 8000
+    cursor = opened.rows(family, 8, -3, 4)
+    batches = [cursor.next(3), cursor.next(3), cursor.next(3), cursor.next(3)]
+    assert batches.pop() is None
+    assert [keys.tolist() for keys, _, _ in batches] == [[-3, -2, -1], [0, 1, 2], [3, 4]]
+    for keys, rows, erased in batches:
+        np.testing.assert_array_equal(rows, rows_of(keys))
+        assert rows.shape == (len(keys), 8) and not erased.any()
+    asked = np.random.default_rng(0).integers(-600, 600, 5000)
+    rows, found, erased = opened.get_rows(family, 8, asked)
+    there = (asked >= -500) & (asked < 500)
+    np.testing.assert_array_equal(found, there)
+    np.testing.assert_array_equal(rows[there], rows_of(asked)[there])
+    assert not rows[~there].any() and not erased.any()
+
+
+def test_a_closed_database_says_so_and_its_cursors_read_on(store):
+    path, family = store
+    opened = load_rocksdb().Database(path)
+    cursor = opened.rows(family, 8, 0, 9)
+    opened.close()
+    opened.close()
+    with pytest.raises(ValueError, match="the database was closed"):
+        opened.get(b"x")
+    del opened
+    assert cursor.next(100)[0].tolist() == list(range(10))
+
+
+def test_what_a_database_does_not_have_is_an_error(store):
+    path, family = store
+    opened = load_rocksdb().Database(path)
+    assert opened.get(b"none") is None
+    assert [key for key, _ in opened.items(b"tf_hps/", 1)] == [b"tf_hps/format_version"]
+    assert opened.items(b"x", 5) == []
+    with pytest.raises(OSError, match="Column family not found: rows/u"):
+        opened.rows("rows/u", 8, 0, 1)
+    with pytest.raises(OSError, match="Column family not found: rows/u"):
+        opened.get_rows("rows/u", 8, KEYS)
+    with pytest.raises(OSError, match=f"{family} has rows that do not have 9 bytes: that of key"):
+        opened.rows(family, 9, 0, 1).next(1)
+    with pytest.raises(OSError, match="do not have 7 bytes: that of key 1 has 8"):
+        opened.get_rows(family, 7, KEYS[1:])
+    with pytest.raises(ValueError, match=r"`row_bytes` is at least 1. Received: 0"):
+        opened.rows(family, 0, 0, 1)
+    with pytest.raises(ValueError, match=r"`most` is at least 1. Received: 0"):
+        opened.rows(family, 8, 0, 1).next(0)
+    with pytest.raises(ValueError, match=r"`keys` is int64 \[n\], contiguous. Received: float64"):
+        opened.get_rows(family, 8, KEYS.astype(float))
+    with pytest.raises(OSError, match="No such file or directory"):
+        load_rocksdb().Database(path + "/none")

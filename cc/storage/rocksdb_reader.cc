@@ -1,0 +1,228 @@
+#include "cc/storage/rocksdb_reader.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <thread>
+
+#include "cc/storage/rocksdb_key.h"
+#include "cc/storage/rocksdb_options.h"
+
+namespace tf_hps {
+namespace {
+
+constexpr size_t kKeysPerGet = 64;
+// More than there are cores: they wait for the disk.
+constexpr size_t kThreads = 16;
+constexpr size_t kCursorReadahead = size_t{2} << 20;
+constexpr char kDefaultFamily[] = "default";
+
+RocksdbOptionsPtr MakeOptions() {
+  RocksdbOptions options;
+  options.read_only = true;
+  // Rows are read once. Memory for each block took four times as long as the rest of a lookup.
+  options.block_cache_bytes = 0;
+  return MakeRocksdbOptions(options);
+}
+
+RocksdbReadOptionsPtr MakeReadOptions() {
+  RocksdbReadOptionsPtr options(rocksdb_readoptions_create());
+  rocksdb_readoptions_set_fill_cache(options.get(), 0);
+  return options;
+}
+
+// Without the default one.
+std::string ListFamilies(const rocksdb_options_t* options, const std::string& path,
+                         std::vector<std::string>* families) {
+  RocksdbError error;
+  size_t count = 0;
+  char** const names = rocksdb_list_column_families(options, path.c_str(), &count, error.out());
+  if (error) return std::string(error.text());
+  for (size_t i = 0; i < count; ++i) {
+    if (std::strcmp(names[i], kDefaultFamily) != 0) families->emplace_back(names[i]);
+  }
+  rocksdb_list_column_families_destroy(names, count);
+  return "";
+}
+
+std::string WrongLength(const std::string& family, size_t row_bytes, Key key, size_t bytes) {
+  return "Corruption: " + family + " has rows that do not have " + std::to_string(row_bytes) +
+         " bytes: that of key " + std::to_string(key) + " has " + std::to_string(bytes);
+}
+
+}  // namespace
+
+std::string RocksdbReader::Open(const std::string& path, bool with_rows,
+                                std::unique_ptr<RocksdbReader>* reader) {
+  const RocksdbOptionsPtr options = MakeOptions();
+  auto made = std::unique_ptr<RocksdbReader>(new RocksdbReader);
+  if (std::string error = ListFamilies(options.get(), path, &made->names_); !error.empty()) {
+    return error;
+  }
+  std::vector<const char*> names = {kDefaultFamily};
+  for (const std::string& name : made->names_) {
+    if (with_rows) names.push_back(name.c_str());
+  }
+  const std::vector<const rocksdb_options_t*> of_each(names.size(), options.get());
+  std::vector<rocksdb_column_family_handle_t*> handles(names.size());
+  RocksdbError error;
+  made->db_.reset(rocksdb_open_for_read_only_column_families(
+      options.get(), path.c_str(), static_cast<int>(names.size()), names.data(), of_each.data(),
+      handles.data(), /*error_if_wal_file_exists=*/0, error.out()));
+  if (error) return std::string(error.text());
+  for (size_t i = 0; i < names.size(); ++i) made->families_[names[i]].reset(handles[i]);
+  made->options_ = MakeReadOptions();
+  *reader = std::move(made);
+  return "";
+}
+
+rocksdb_column_family_handle_t* RocksdbReader::family(const std::string& name) const {
+  const auto found = families_.find(name);
+  return found == families_.end() ? nullptr : found->second.get();
+}
+
+uint64_t RocksdbReader::DiskBytes(rocksdb_column_family_handle_t* family) const {
+  uint64_t bytes = 0;
+  rocksdb_property_int_cf(db_.get(), family, "rocksdb.total-sst-files-size", &bytes);
+  return bytes;
+}
+
+std::string RocksdbReader::Get(absl::string_view key, std::optional<std::string>* value) const {
+  RocksdbError error;
+  size_t bytes = 0;
+  const RocksdbMalloced<char> found(
+      rocksdb_get(db_.get(), options_.get(), key.data(), key.size(), &bytes, error.out()));
+  value->reset();
+  if (found != nullptr) value->emplace(found.get(), bytes);
+  return std::string(error.text());
+}
+
+std::string RocksdbReader::GetItems(absl::string_view prefix, size_t most, Items* items) const {
+  const RocksdbIteratorPtr it(rocksdb_create_iterator(db_.get(), options_.get()));
+  rocksdb_iter_seek(it.get(), prefix.data(), prefix.size());
+  for (; items->size() < most && rocksdb_iter_valid(it.get()) != 0; rocksdb_iter_next(it.get())) {
+    size_t key_bytes = 0;
+    size_t bytes = 0;
+    const char* const key = rocksdb_iter_key(it.get(), &key_bytes);
+    if (key_bytes < prefix.size() || std::memcmp(key, prefix.data(), prefix.size()) != 0) break;
+    const char* const value = rocksdb_iter_value(it.get(), &bytes);
+    items->emplace_back(std::string(key, key_bytes), std::string(value, bytes));
+  }
+  RocksdbError error;
+  rocksdb_iter_get_error(it.get(), error.out());
+  return std::string(error.text());
+}
+
+std::string RocksdbReader::GetRows(const std::string& family, absl::Span<const Key> keys,
+                                   size_t row_bytes, uint8_t* rows, Presence* presence) const {
+  rocksdb_column_family_handle_t* const rows_of = this->family(family);
+  if (rows_of == nullptr) return "Column family not found: " + family;
+  const size_t parts = (keys.size() + kKeysPerGet - 1) / kKeysPerGet;
+  std::vector<std::string> errors(parts);
+  std::atomic<size_t> next{0};
+  const auto get = [&] {
+    for (size_t part = next++; part < parts; part = next++) {
+      const size_t first = part * kKeysPerGet;
+      const size_t count = std::min(kKeysPerGet, keys.size() - first);
+      errors[part] = GetSomeRows(rows_of, family, {&keys[first], count}, row_bytes,
+                                 rows + first * row_bytes, presence + first);
+    }
+  };
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < std::min(parts, kThreads); ++i) threads.emplace_back(get);
+  get();
+  for (std::thread& thread : threads) thread.join();
+  for (std::string& error : errors) {
+    if (!error.empty()) return std::move(error);
+  }
+  return "";
+}
+
+std::string RocksdbReader::GetSomeRows(rocksdb_column_family_handle_t* rows_of,
+                                       const std::string& family, absl::Span<const Key> keys,
+                                       size_t row_bytes, uint8_t* rows, Presence* presence) const {
+  std::array<uint64_t, kKeysPerGet> bytes_of;
+  std::array<const char*, kKeysPerGet> pointers{};
+  std::array<size_t, kKeysPerGet> sizes{};
+  std::array<rocksdb_pinnableslice_t*, kKeysPerGet> values{};
+  std::array<char*, kKeysPerGet> errors{};
+  for (size_t i = 0; i < keys.size(); ++i) {
+    bytes_of[i] = RocksdbKeyBytes(RocksdbKeyOrder(keys[i]));
+    pointers[i] = reinterpret_cast<const char*>(&bytes_of[i]);
+    sizes[i] = sizeof(uint64_t);
+  }
+  rocksdb_batched_multi_get_cf(db_.get(), options_.get(), rows_of, keys.size(), pointers.data(),
+                               sizes.data(), values.data(), errors.data(),
+                               /*sorted_input=*/false);
+  std::string first_error;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    presence[i] = Presence::kAbsent;
+    if (errors[i] != nullptr) {
+      if (first_error.empty()) first_error = errors[i];
+      rocksdb_free(errors[i]);
+    }
+    if (values[i] == nullptr) continue;
+    size_t bytes = 0;
+    const char* const value = rocksdb_pinnableslice_value(values[i], &bytes);
+    if (bytes == row_bytes) {
+      std::memcpy(rows + i * row_bytes, value, bytes);
+      presence[i] = Presence::kStored;
+    } else if (bytes == 0) {
+      presence[i] = Presence::kErased;
+    } else if (first_error.empty()) {
+      first_error = WrongLength(family, row_bytes, keys[i], bytes);
+    }
+    rocksdb_pinnableslice_destroy(values[i]);
+  }
+  return first_error;
+}
+
+RocksdbRowCursor::RocksdbRowCursor(std::shared_ptr<const RocksdbReader> reader,
+                                   const std::string& family, size_t row_bytes, Key first, Key last)
+    : reader_(std::move(reader)),
+      family_(family),
+      row_bytes_(row_bytes),
+      options_(MakeReadOptions()) {
+  rocksdb_readoptions_set_readahead_size(options_.get(), kCursorReadahead);
+  const uint64_t last_order = RocksdbKeyOrder(last);
+  // The bound is exclusive, and nothing follows INT64_MAX.
+  if (last_order != ~uint64_t{0}) {
+    bound_ = RocksdbKeyBytes(last_order + 1);
+    rocksdb_readoptions_set_iterate_upper_bound(
+        options_.get(), reinterpret_cast<const char*>(&bound_), sizeof(bound_));
+  }
+  it_.reset(rocksdb_create_iterator_cf(reader_->db(), options_.get(), reader_->family(family)));
+  const uint64_t first_bytes = RocksdbKeyBytes(RocksdbKeyOrder(first));
+  rocksdb_iter_seek(it_.get(), reinterpret_cast<const char*>(&first_bytes), sizeof(first_bytes));
+}
+
+std::string RocksdbRowCursor::Next(size_t most, Key* keys, uint8_t* rows, bool* erased,
+                                   size_t* count) {
+  size_t n = 0;
+  for (; n < most && rocksdb_iter_valid(it_.get()) != 0; ++n) {
+    size_t bytes = 0;
+    const char* const key = rocksdb_iter_key(it_.get(), &bytes);
+    uint64_t key_bytes = 0;
+    if (bytes != sizeof(key_bytes)) {
+      return "Corruption: " + family_ + " has a key of " + std::to_string(bytes) + " bytes";
+    }
+    std::memcpy(&key_bytes, key, sizeof(key_bytes));
+    keys[n] = RocksdbKeyFromBytes(key_bytes);
+    const char* const value = rocksdb_iter_value(it_.get(), &bytes);
+    if (bytes != row_bytes_ && bytes != 0) return WrongLength(family_, row_bytes_, keys[n], bytes);
+    erased[n] = bytes == 0;
+    if (erased[n]) {
+      std::memset(rows + n * row_bytes_, 0, row_bytes_);
+    } else {
+      std::memcpy(rows + n * row_bytes_, value, row_bytes_);
+    }
+    rocksdb_iter_next(it_.get());
+  }
+  *count = n;
+  RocksdbError error;
+  rocksdb_iter_get_error(it_.get(), error.out());
+  return std::string(error.text());
+}
+
+}  // namespace tf_hps
