@@ -25,14 +25,17 @@ cc_library(
     hdrs = glob(
         ["include/**"],
         exclude = ["include/external/**"],
-    ),
+    ) + ["include/external/farmhash_archive/src/farmhash.h"],
     # EIGEN_MAX_ALIGN_BYTES as tf.sysconfig.get_compile_flags() says it.
     defines = [
         "EIGEN_MAX_ALIGN_BYTES=64",
         "_GLIBCXX_USE_CXX11_ABI=1",
         "TF_HPS_TENSORFLOW_VERSION=\\\\\\"@VERSION@\\\\\\"",
     ],
-    includes = ["include"],
+    includes = [
+        "include",
+        "include/external/farmhash_archive/src",
+    ],
 )
 
 cc_library(

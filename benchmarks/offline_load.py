@@ -17,9 +17,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import _axes
 import _measure
 import keras
+import numpy as np
 import rocksdict
 
-from tf_hps.store import StoreWriter, database, formats
+from tf_hps.store import StoreWriter, database
 from tf_hps.store.keras_source import from_keras
 
 
@@ -60,7 +61,7 @@ def write_bare(folder: str, variable: Any) -> None:
     writer.open(os.path.join(folder, "bare.sst"))
     for keys, rows in from_keras(variable):
         values = rows.view(f"V{rows[0].nbytes}").reshape(-1).tolist()
-        encoded = formats.encode_keys(keys).tolist()
+        encoded = (keys.view(np.uint64) ^ np.uint64(1 << 63)).astype(">u8").view("V8").tolist()
         collections.deque(map(writer.__setitem__, encoded, values), maxlen=0)
     writer.finish()
     shutil.rmtree(folder)

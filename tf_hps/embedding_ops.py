@@ -6,7 +6,6 @@ from typing import TypeAlias, TypeVar
 import tensorflow as tf
 
 from tf_hps import ops
-from tf_hps.row_keys import word_keys
 from tf_hps.table import Table
 
 Ids: TypeAlias = tf.Tensor | tf.RaggedTensor
@@ -53,7 +52,7 @@ def embedding_lookup_until_deadline(
 
     Args:
         table: A `Table`, whose configuration sets `miss_deadline_us`; without it nothing is degraded.
-        ids: Integers of any shape, dense or ragged.
+        ids: Integers or strings of any shape, dense or ragged.
 
     Returns:
         Rows, [*ids.shape, embedding_dim], and bools, [*ids.shape], dense or ragged as the ids are.
@@ -74,7 +73,7 @@ def embedding_lookup_group(
 
     Args:
         tables: A `Table` under each name; one may come more than once.
-        ids: Integers of any shape, dense or ragged, under the same names.
+        ids: Integers or strings of any shape, dense or ragged, under the same names.
 
     Returns:
         Rows under the same names: [*ids.shape, embedding_dim] each.
@@ -84,13 +83,16 @@ def embedding_lookup_group(
             "`tables` and `ids` have the same names. "
             f"Received: tables={sorted(map(str, tables))}, ids={sorted(map(str, ids))}"
         )
+    flat = {key: _flat(one) for key, one in ids.items()}
+    # What lookups return is one type for the whole op; beside a GPU strings are in another memory than numbers.
+    groups: dict[tuple[tf.DType, bool], list[Key]] = {}
+    for key, table in tables.items():
+        groups.setdefault((table.dtype, flat[key].dtype == tf.string), []).append(key)
     rows: dict[Key, Ids] = {}
-    # What lookups return is one type for the whole op.
-    for dtype in dict.fromkeys(table.dtype for table in tables.values()):
-        group = [key for key, table in tables.items() if table.dtype == dtype]
+    for (dtype, _), group in groups.items():
         found = ops.group_lookup(
             [tables[key].resource_handle for key in group],
-            [_flat(ids[key]) for key in group],
+            [flat[key] for key in group],
             [tables[key].embedding_dim for key in group],
             dtype,
             name=name,
@@ -108,12 +110,10 @@ def _as_ids(ids: Ids, rows: tf.Tensor) -> Ids:
 
 
 def to_ids(ids: tf.Tensor) -> tf.Tensor:
-    """int32 or int64, as the ops want them."""
+    """int32, int64 or strings, as the ops want them."""
     ids = tf.convert_to_tensor(ids)
-    if ids.dtype in (tf.int32, tf.int64):
+    if ids.dtype in (tf.int32, tf.int64, tf.string):
         return ids
-    if ids.dtype == tf.string:
-        return word_keys(ids)
     if ids.dtype.is_integer and ids.dtype != tf.uint64:
         return tf.cast(ids, tf.int64)
     raise TypeError(

@@ -38,7 +38,7 @@ def lookup(
     dtype: tf.DType = tf.float32,
     name: str | None = None,
 ) -> tf.Tensor:
-    """Rows of `ids` (int32 or int64, any shape): [*ids.shape, embedding_dim]."""
+    """Rows of `ids` (int32, int64 or strings, any shape): [*ids.shape, embedding_dim]."""
     return _ops.hps_lookup(
         handle, ids, num_is_degraded=0, embedding_dim=embedding_dim, dtype=dtype, name=name
     ).rows

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string>
 
+#include "cc/common/option_value.h"
+
 namespace tf_hps {
 namespace {
 
@@ -38,12 +40,6 @@ const bool registered = [] {
   return true;
 }();
 
-template <class T>
-T Option(const nlohmann::json& options, const char* name, T none) {
-  const auto option = options.find(name);
-  return option == options.end() || option->is_null() ? none : option->get<T>();
-}
-
 }  // namespace
 
 DeviceCacheOptions ReadDeviceCacheOptions(const TableSpec& spec, const TableConfig& config,
@@ -55,13 +51,13 @@ DeviceCacheOptions ReadDeviceCacheOptions(const TableSpec& spec, const TableConf
   read.cache.table = spec.name;
   read.cache.embedding_dim = spec.embedding_dim;
   read.cache.row_format = spec.row_format;
-  read.cache.policy = Option<std::string>(options, "policy", "lfu") == "lru" ? CachePolicy::kLru
-                                                                             : CachePolicy::kLfu;
-  read.hit_rate_threshold = Option<double>(options, "hit_rate_threshold", 1);
+  read.cache.policy = OptionOr<std::string>(options, "policy", "lfu") == "lru" ? CachePolicy::kLru
+                                                                               : CachePolicy::kLfu;
+  read.hit_rate_threshold = OptionOr<double>(options, "hit_rate_threshold", 1);
 
   int64_t& capacity = read.cache.capacity_rows;
-  capacity = Option<int64_t>(options, "capacity_rows", 0);
-  int64_t bytes = Option<int64_t>(options, "capacity_bytes", 0);
+  capacity = OptionOr<int64_t>(options, "capacity_rows", 0);
+  int64_t bytes = OptionOr<int64_t>(options, "capacity_bytes", 0);
   if (capacity == 0 && bytes == 0) {
     // Room for every row, without the misses of a nearly full cache, up to a bound.
     if (rows > 0) capacity = rows + rows / 10 + 1;

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "cc/common/config_names.h"
 #include "cc/common/mutex.h"
+#include "cc/common/option_value.h"
 #include "cc/common/remote_files.h"
 #include "cc/update/update_options.h"
 
@@ -71,9 +72,7 @@ absl::StatusOr<std::unique_ptr<FollowedTable>> FollowedTable::Follow(
                      deployment.path, " asks for ", described(config.bounds)));
   }
   if (const auto store = config.sections.find("rocksdb"); store != config.sections.end()) {
-    const auto given = store->second.find("state_dir");
-    const std::string state_dir =
-        given != store->second.end() && given->is_string() ? given->get<std::string>() : "";
+    const std::string state_dir = OptionText(store->second, "state_dir");
     if (store->second.value("read_only", false) && state_dir.empty()) {
       return absl::FailedPreconditionError(absl::StrCat(
           "table \"", config.name, "\" of ", deployment.path,

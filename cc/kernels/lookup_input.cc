@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cc/hierarchy/embedding_table.h"
+#include "tensorflow/core/platform/fingerprint.h"
 
 namespace tf_hps {
 namespace {
@@ -23,7 +24,9 @@ absl::Status SetKeys(OpKernelContext* ctx, const Tensor& ids, LookupInput* input
   }
   TF_RETURN_IF_ERROR(ctx->allocate_temp(tensorflow::DT_INT64, ids.shape(), &input->copied_keys));
   int64_t* const keys = input->copied_keys.flat<int64_t>().data();
-  if (ids.dtype() == tensorflow::DT_INT64) {
+  if (ids.dtype() == tensorflow::DT_STRING) {
+    WordKeys(ids, keys);
+  } else if (ids.dtype() == tensorflow::DT_INT64) {
     std::copy_n(ids.flat<int64_t>().data(), n, keys);
   } else {
     std::copy_n(ids.flat<int32_t>().data(), n, keys);
@@ -33,6 +36,13 @@ absl::Status SetKeys(OpKernelContext* ctx, const Tensor& ids, LookupInput* input
 }
 
 }  // namespace
+
+void WordKeys(const Tensor& words, Key* keys) {
+  const auto texts = words.flat<tensorflow::tstring>();
+  for (int64_t i = 0; i < texts.size(); ++i) {
+    keys[i] = static_cast<Key>(tensorflow::Fingerprint64(texts(i)));
+  }
+}
 
 absl::Status LookupInput::Read(OpKernelContext* ctx, const TableInput& table_input, int ids_input,
                                int64_t embedding_dim) {

@@ -22,11 +22,14 @@ struct LookupInput {
   absl::Span<const Key> keys;
   tensorflow::Tensor copied_keys;  // owns them where they are not the ids themselves
 
-  // Reads the table's handle and int32 or int64 ids of any shape from two inputs of `ctx`, checks
-  // both, and counts a lookup.
+  // Reads the table's handle and ids of any shape, int32, int64 or strings, from two inputs of
+  // `ctx`, checks both, and counts a lookup.
   absl::Status Read(tensorflow::OpKernelContext* ctx, const TableInput& table_input, int ids_input,
                     int64_t embedding_dim);
 };
+
+// The keys of strings, as tf_hps.word_keys has them.
+void WordKeys(const tensorflow::Tensor& words, Key* keys);
 
 }  // namespace tf_hps
 

@@ -25,7 +25,7 @@ REGISTER_OP("HpsLookup")
     .Input("ids: Tids")
     .Output("rows: dtype")
     .Output("is_degraded: num_is_degraded * bool")
-    .Attr("Tids: {int32, int64}")
+    .Attr("Tids: {int32, int64, string}")
     .Attr("embedding_dim: int >= 1")
     .Attr("dtype: {float, half, bfloat16} = DT_FLOAT")
     .Attr("num_is_degraded: int >= 0 = 0")
@@ -50,7 +50,7 @@ the vocabulary are an error. Every int64 may have a row. Concurrent updates of t
 by row: a row is the old one or the new one, never a mixture.
 
 table_handle: From HpsTableHandle, initialized.
-ids: Any shape.
+ids: Any shape. The key of a string is its fingerprint of 64 bits, farmhash64 as of the Fingerprint op.
 embedding_dim: The length of the table's rows; another one than the table's is an error.
 dtype: What the stored rows are converted to.
 num_is_degraded: 1 for the second output, 0 for none.
@@ -65,7 +65,7 @@ REGISTER_OP("HpsGroupLookup")
     .Output("rows: num_tables * dtype")
     .Output("is_degraded: num_is_degraded * bool")
     .Attr("num_tables: int >= 1")
-    .Attr("Tids: list({int32, int64}) >= 1")
+    .Attr("Tids: list({int32, int64, string}) >= 1")
     .Attr("embedding_dims: list(int) >= 1")
     .Attr("dtype: {float, half, bfloat16} = DT_FLOAT")
     .Attr("num_is_degraded: int >= 0 = 0")
@@ -121,7 +121,7 @@ REGISTER_OP("HpsLookupCombine")
     .Input("row_splits: int64")
     .Input("weights: num_weights * float")
     .Output("rows: dtype")
-    .Attr("Tids: {int32, int64}")
+    .Attr("Tids: {int32, int64, string}")
     .Attr("num_weights: int >= 0")
     .Attr("embedding_dim: int >= 1")
     .Attr("combiner: {'sum', 'mean', 'sqrtn'}")

@@ -10,24 +10,15 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "cc/common/option_value.h"
 
 namespace tf_hps {
 namespace {
 
 using nlohmann::json;
 
-std::string Text(const json& options, const char* name) {
-  const auto found = options.find(name);
-  return found == options.end() || !found->is_string() ? "" : found->get<std::string>();
-}
-
-int64_t Number(const json& options, const char* name, int64_t otherwise) {
-  const auto found = options.find(name);
-  return found == options.end() || found->is_null() ? otherwise : found->get<int64_t>();
-}
-
 absl::StatusOr<std::string> Password(const json& options, absl::string_view section) {
-  if (const std::string variable = Text(options, "password_env"); !variable.empty()) {
+  if (const std::string variable = OptionText(options, "password_env"); !variable.empty()) {
     const char* const value = std::getenv(variable.c_str());
     if (value == nullptr) {
       return absl::FailedPreconditionError(
@@ -35,7 +26,7 @@ absl::StatusOr<std::string> Password(const json& options, absl::string_view sect
     }
     return std::string(value);
   }
-  const std::string path = Text(options, "password_file");
+  const std::string path = OptionText(options, "password_file");
   if (path.empty()) return std::string();
   std::ifstream file(path);
   if (!file) {
@@ -191,7 +182,7 @@ std::vector<ConfigField> RedisConfigFields() {
 absl::StatusOr<RedisOptions> ParseRedisOptions(const json& json_options,
                                                absl::string_view section) {
   RedisOptions options;
-  const std::string url = Text(json_options, "url");
+  const std::string url = OptionText(json_options, "url");
   if (url.empty()) return absl::InvalidArgumentError(absl::StrCat("`", section, ".url` is needed"));
   for (const absl::string_view one : absl::StrSplit(url, ',')) {
     if (absl::Status status = ParseUrl(one, section, &options); !status.ok()) return status;
@@ -203,7 +194,7 @@ absl::StatusOr<RedisOptions> ParseRedisOptions(const json& json_options,
   if (options.cluster && options.database != 0) {
     return UrlError(section, "has a database; a cluster has none but 0");
   }
-  options.username = Text(json_options, "username");
+  options.username = OptionText(json_options, "username");
   absl::StatusOr<std::string> password = Password(json_options, section);
   if (!password.ok()) return password.status();
   options.password = *std::move(password);
@@ -212,27 +203,29 @@ absl::StatusOr<RedisOptions> ParseRedisOptions(const json& json_options,
                                                    ".password_file` or `", section,
                                                    ".password_env`"));
   }
-  options.tls.ca_file = Text(json_options, "tls_ca_file");
-  options.tls.certificate_file = Text(json_options, "tls_cert_file");
-  options.tls.key_file = Text(json_options, "tls_key_file");
-  options.tls.server_name = Text(json_options, "tls_server_name");
+  options.tls.ca_file = OptionText(json_options, "tls_ca_file");
+  options.tls.certificate_file = OptionText(json_options, "tls_cert_file");
+  options.tls.key_file = OptionText(json_options, "tls_key_file");
+  options.tls.server_name = OptionText(json_options, "tls_server_name");
   if (options.tls.certificate_file.empty() != options.tls.key_file.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("`", section, ".tls_cert_file` and `", section,
                                                    ".tls_key_file` are given both or not at all"));
   }
   const auto milliseconds = [&](const char* name, std::chrono::milliseconds otherwise) {
-    return std::chrono::milliseconds(Number(json_options, name, otherwise.count()));
+    return std::chrono::milliseconds(OptionOr<int64_t>(json_options, name, otherwise.count()));
   };
   options.connect_timeout = milliseconds("connect_timeout_ms", options.connect_timeout);
   options.timeout = milliseconds("timeout_ms", options.timeout);
-  options.retries = static_cast<int>(Number(json_options, "retries", options.retries));
+  options.retries = static_cast<int>(OptionOr<int64_t>(json_options, "retries", options.retries));
   options.retry_backoff = milliseconds("retry_backoff_ms", options.retry_backoff);
-  options.pool_size = static_cast<int>(Number(json_options, "pool_size", options.pool_size));
-  options.breaker_failures =
-      static_cast<int>(Number(json_options, "breaker_failures", options.breaker_failures));
+  options.pool_size =
+      static_cast<int>(OptionOr<int64_t>(json_options, "pool_size", options.pool_size));
+  options.breaker_failures = static_cast<int>(
+      OptionOr<int64_t>(json_options, "breaker_failures", options.breaker_failures));
   options.breaker_open = milliseconds("breaker_open_ms", options.breaker_open);
-  options.ttl_s = Number(json_options, "ttl_s", options.ttl_s);
-  options.partitions = static_cast<int>(Number(json_options, "partitions", options.partitions));
+  options.ttl_s = OptionOr<int64_t>(json_options, "ttl_s", options.ttl_s);
+  options.partitions =
+      static_cast<int>(OptionOr<int64_t>(json_options, "partitions", options.partitions));
   return options;
 }
 

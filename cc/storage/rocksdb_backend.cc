@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "cc/common/config_names.h"
+#include "cc/common/option_value.h"
 #include "cc/common/remote_files.h"
 #include "cc/storage/fetched_stores.h"
 #include "cc/storage/rocksdb_databases.h"
@@ -25,19 +26,15 @@ struct RocksdbSection {
 };
 
 absl::StatusOr<RocksdbSection> ParseOptions(const nlohmann::json& options) {
-  const auto text = [&](const char* name) {
-    const auto it = options.find(name);
-    return it != options.end() && it->is_string() ? it->get<std::string>() : std::string();
-  };
   RocksdbSection parsed;
-  parsed.path = text("path");
+  parsed.path = OptionText(options, "path");
   if (parsed.path.empty()) {
     return absl::InvalidArgumentError("`rocksdb.path` is needed: the directory of the store.");
   }
   RocksdbOptions& result = parsed.rocksdb;
   result.read_only = options.value("read_only", result.read_only);
   result.block_cache_bytes = options.value("block_cache_bytes", result.block_cache_bytes);
-  if (result.read_only) parsed.state_dir = text("state_dir");
+  if (result.read_only) parsed.state_dir = OptionText(options, "state_dir");
   if (IsRemotePath(parsed.state_dir)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "`rocksdb.state_dir` is a folder of this machine: give its absolute path. Received: ",

@@ -38,12 +38,12 @@ std::string ListFamilies(const rocksdb_options_t* options, const std::string& pa
   RocksdbError error;
   size_t count = 0;
   char** const names = rocksdb_list_column_families(options, path.c_str(), &count, error.out());
-  if (error) return std::string(error.text());
   for (size_t i = 0; i < count; ++i) {
     if (std::strcmp(names[i], kDefaultFamily) != 0) families->emplace_back(names[i]);
   }
+  // After an error there is something to free too.
   rocksdb_list_column_families_destroy(names, count);
-  return "";
+  return std::string(error.text());
 }
 
 std::string WrongLength(const std::string& family, size_t row_bytes, Key key, size_t bytes) {

@@ -2,21 +2,12 @@
 
 #include <utility>
 
+#include "cc/common/option_value.h"
+
 namespace tf_hps {
 namespace {
 
 using nlohmann::json;
-
-std::string Text(const json& section, const char* name) {
-  const auto found = section.find(name);
-  return found == section.end() || !found->is_string() ? "" : found->get<std::string>();
-}
-
-template <class T>
-T Number(const json& section, const char* name, T otherwise) {
-  const auto found = section.find(name);
-  return found == section.end() || found->is_null() ? otherwise : found->get<T>();
-}
 
 }  // namespace
 
@@ -54,17 +45,17 @@ std::vector<ConfigField> UpdateConfigFields(std::vector<std::string> sources) {
 
 UpdateOptions ParseUpdateOptions(const json& section) {
   UpdateOptions options;
-  options.source = Text(section, "source");
-  options.state_dir = Text(section, "state_dir");
-  options.start = Text(section, "start");
-  options.position = Text(section, "position");
+  options.source = OptionText(section, "source");
+  options.state_dir = OptionText(section, "state_dir");
+  options.start = OptionText(section, "start");
+  options.position = OptionText(section, "position");
   const double defaulted = static_cast<double>(options.position_timeout.count()) / 1000;
   options.position_timeout = std::chrono::milliseconds(
-      static_cast<int64_t>(1000 * Number(section, "position_timeout_s", defaulted)));
+      static_cast<int64_t>(1000 * OptionOr(section, "position_timeout_s", defaulted)));
   options.poll = std::chrono::milliseconds(
-      Number<int64_t>(section, "poll_ms", static_cast<int64_t>(options.poll.count())));
-  options.max_rows_per_s = Number(section, "max_rows_per_s", options.max_rows_per_s);
-  options.quarantine_bytes = Number(section, "quarantine_bytes", options.quarantine_bytes);
+      OptionOr<int64_t>(section, "poll_ms", static_cast<int64_t>(options.poll.count())));
+  options.max_rows_per_s = OptionOr(section, "max_rows_per_s", options.max_rows_per_s);
+  options.quarantine_bytes = OptionOr(section, "quarantine_bytes", options.quarantine_bytes);
   options.section = section;
   return options;
 }

@@ -59,6 +59,14 @@ def rows(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).random((ROWS, DIM), np.float32)
 
 
+def write_delta_store(path: pathlib.Path) -> None:
+    """A generation of table `movies`, and one over it: 5 changed, 60 new, 7 erased."""
+    with StoreWriter(path) as writer:
+        base = writer.write_table("movies", from_arrays(rows(3)))
+        changed = from_arrays(np.full((2, DIM), 9, np.float32), [5, 60])
+        writer.write_delta("movies", base, changed, [7])
+
+
 INPUTS = {
     "movies": np.array([0, 7, 7, ROWS - 1, 1000, -3], np.int64),
     "users": np.array([2, 49, 12], np.int32),
@@ -97,6 +105,7 @@ def main() -> None:
         answers = model.answer(**{k: tf.constant(v) for k, v in INPUTS.items()})
         expected = {name: value.numpy().tolist() for name, value in answers.items()}
         (made / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
+        write_delta_store(made / "delta_store")
         for left in made.rglob("LOG*"):
             left.unlink()
         shutil.move(made, target)

@@ -57,7 +57,7 @@ def test_both_build_files_compile_vector_code_with_the_same_flags() -> None:
 
 def test_setup_builds_the_targets_that_cmake_installs() -> None:
     (installed,) = re.findall(r"install\(TARGETS ([\w ]+?) LIBRARY", CMAKE)
-    (built,) = re.findall(r'"--target", ([^\]]*?), "-j"', (ROOT / "setup.py").read_text())
+    (built,) = re.findall(r'"--target",\s+([^\]]*?),\s+"-j"', (ROOT / "setup.py").read_text())
     assert installed.split() == re.findall(r'"(\w+)"', built)
 
 

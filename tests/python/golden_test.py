@@ -62,6 +62,26 @@ def test_a_store_is_read_without_the_op_library(golden):
     np.testing.assert_array_equal(rows.view(np.float32)[7], np.float32(expected["row"][1]))
 
 
+def test_a_delta_is_read_over_its_base(golden):
+    path = golden / "delta_store"
+    with StoreReader(path) as reader:
+        base, delta = reader.tables()
+        assert delta.base == base.generation and delta.rows == 50
+        keys, before = next(reader.rows(base))
+        stored, found = reader.get(delta, np.array([5, 7, 60, 0]))
+    assert keys.tolist() == list(range(50)) and found.tolist() == [True, False, True, True]
+    config = tf_hps.Config(
+        deployment="golden",
+        memory=tf_hps.MemoryConfig(),
+        rocksdb=tf_hps.RocksdbConfig(str(path), read_only=True),
+        tables={"movies": tf_hps.TableConfig(generation=delta.generation)},
+    )
+    answers = tf_hps.embedding_lookup(tf_hps.Table("movies", config), [5, 7, 60, 0]).numpy()
+    expected = [[9] * 4, [0] * 4, [9] * 4, before.view(np.float32)[0]]
+    np.testing.assert_array_equal(answers, expected)
+    np.testing.assert_array_equal(stored.view(np.float32), expected)
+
+
 def test_commits_are_applied(golden, tmp_path):
     movies = table_of(golden, "movies", tmp_path)
     movies.wait_until("00000000000000000001.hpsu")

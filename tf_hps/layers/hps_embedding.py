@@ -15,7 +15,7 @@ from tf_hps import _config_json
 from tf_hps.config import Config, TableConfig
 from tf_hps.embedding_bags import COMBINERS
 from tf_hps.embedding_ops import embedding_lookup
-from tf_hps.layers.hps_keys import HpsKeys, key_of, to_keys
+from tf_hps.layers.hps_keys import HpsKeys, key_of, to_ids, to_keys
 from tf_hps.layers.pooling import pooled_lookup
 from tf_hps.table import Table
 
@@ -128,18 +128,19 @@ class HpsEmbedding(keras.layers.Layer):
         if self.combiner is None:
             rows = embedding_lookup(self.table, ids)
         else:
-            weights = self._without_padding(ids, weights)
+            if self.mask_zero:
+                ids = to_keys(ids)
+                weights = self._without_padding(ids, weights)
             rows = pooled_lookup(self.table, ids, weights, self.combiner)
         return tf.cast(rows, self.compute_dtype)
 
     def to_ids(self, inputs: Any) -> Any:
-        """What the layer looks up when it is called with `inputs`: int32 or int64."""
+        """What the layer looks up when it is called with `inputs`: int32, int64 or strings."""
         self._check_not_compiled()
-        ids = to_keys(inputs)
-        if isinstance(ids, tf.SparseTensor) and self.combiner is None:
+        if isinstance(inputs, tf.SparseTensor) and self.combiner is None:
             # As Keras: what is absent is padding.
-            ids = tf.sparse.to_dense(self._comparable(ids), self._padding)
-        return ids
+            return tf.sparse.to_dense(self._comparable(to_keys(inputs)), self._padding)
+        return to_ids(inputs)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         if not self.mask_zero or self.combiner is not None:
@@ -148,7 +149,8 @@ class HpsEmbedding(keras.layers.Layer):
             if self._padding != 0 or inputs.dtype == "string":
                 inputs = HpsKeys()(inputs)
             return keras.ops.not_equal(inputs, self._padding)
-        return self._is_kept(self.to_ids(inputs))
+        ids = self.to_ids(inputs)
+        return self._is_kept(to_keys(ids))
 
     def compute_output_shape(
         self, input_shape: tuple[int | None, ...], weights_shape: Any = None
@@ -207,8 +209,6 @@ class HpsEmbedding(keras.layers.Layer):
         return keras.ops.not_equal(self._comparable(ids), self._padding)
 
     def _without_padding(self, ids: Any, weights: Any) -> Any:
-        if not self.mask_zero:
-            return weights
         flat = ids.flat_values if isinstance(ids, tf.RaggedTensor) else getattr(ids, "values", ids)
         kept = tf.cast(self._is_kept(flat), tf.float32)
         if weights is not None:

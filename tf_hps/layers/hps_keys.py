@@ -70,15 +70,21 @@ def key_of(id_or_word: int | str) -> int:
 
 
 def to_keys(inputs: Any) -> Any:
-    """Ids as they are looked up, int32 or int64: words by their keys."""
+    """The keys of ids, int32 or int64."""
+    ids = to_ids(inputs)
+    if ids.dtype != tf.string:
+        return ids
+    if isinstance(ids, tf.SparseTensor):
+        return ids.with_values(word_keys(ids.values))
+    return word_keys(ids)
+
+
+def to_ids(inputs: Any) -> Any:
+    """Ids as they are looked up, int32, int64 or strings."""
     if not isinstance(inputs, (tf.Tensor, tf.RaggedTensor, tf.SparseTensor)):
         inputs = tf.convert_to_tensor(inputs)
-    if inputs.dtype in (tf.int32, tf.int64):
+    if inputs.dtype in (tf.int32, tf.int64, tf.string):
         return inputs
-    if inputs.dtype == tf.string:
-        if isinstance(inputs, tf.SparseTensor):
-            return inputs.with_values(word_keys(inputs.values))
-        return word_keys(inputs)
     if not (inputs.dtype.is_integer or inputs.dtype.is_floating):
         raise TypeError(
             f"Ids are integers or strings. Received: inputs of dtype {inputs.dtype.name}"

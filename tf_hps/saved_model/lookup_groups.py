@@ -76,7 +76,9 @@ def group_lookups(function: Any) -> list[LookupGroup]:
             "num_is_degraded" in node.attr and node.attr["num_is_degraded"].i
         )
         if plain and name not in colocated and "_class" not in node.attr:
-            key = (depth, _dtype(node), node.device)
+            # Beside a GPU strings are in another memory than numbers.
+            are_words = node.attr["Tids"].type == types_pb2.DT_STRING
+            key = (depth, _dtype(node), are_words, node.device)
             members.setdefault(key, []).append(node)
     replaced: dict[str, str] = {}
     outputs: dict[str, str] = {}

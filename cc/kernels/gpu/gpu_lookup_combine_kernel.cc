@@ -75,7 +75,15 @@ class GpuLookupCombine : public GpuLookupOp {
 
 REGISTER_KERNEL_BUILDER(Name("HpsLookupCombine")
                             .Device(tensorflow::DEVICE_GPU)
+                            .TypeConstraint("Tids", kIntegerIds)
                             .HostMemory("table_handle")
+                            .HostMemory("row_splits"),
+                        GpuLookupCombine);
+REGISTER_KERNEL_BUILDER(Name("HpsLookupCombine")
+                            .Device(tensorflow::DEVICE_GPU)
+                            .TypeConstraint("Tids", tensorflow::DT_STRING)
+                            .HostMemory("table_handle")
+                            .HostMemory("ids")
                             .HostMemory("row_splits"),
                         GpuLookupCombine);
 

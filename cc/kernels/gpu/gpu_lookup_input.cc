@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <limits>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "cc/hierarchy/embedding_table.h"
 #include "cc/kernels/gpu/gpu_device.h"
+#include "cc/kernels/lookup_input.h"
 
 namespace tf_hps {
 
@@ -36,7 +38,8 @@ absl::Status GpuLookupInput::Read(tensorflow::OpKernelContext* ctx, const TableI
   stream = device->stream;
   n = static_cast<size_t>(ids.NumElements());
   const bool narrow = ids.dtype() == tensorflow::DT_INT32;
-  if (!narrow && !table->ChecksRange()) {
+  const bool are_words = ids.dtype() == tensorflow::DT_STRING;
+  if (!narrow && !are_words && !table->ChecksRange()) {
     keys = ids.flat<int64_t>().data();
     return absl::OkStatus();
   }
@@ -45,6 +48,15 @@ absl::Status GpuLookupInput::Read(tensorflow::OpKernelContext* ctx, const TableI
   keys = prepared;
   CacheIds raw;
   raw.ids = ids.data();
+  if (are_words) {
+    std::vector<Key> of_words(n);
+    WordKeys(ids, of_words.data());
+    const absl::Span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(of_words.data()),
+                                          n * sizeof(Key));
+    TF_RETURN_IF_ERROR(cache->cache()->Send(bytes, prepared, stream));
+    if (!table->ChecksRange()) return absl::OkStatus();
+    raw.ids = prepared;
+  }
   raw.narrow = narrow;
   raw.n = n;
   raw.vocabulary_size = table->vocabulary_size();

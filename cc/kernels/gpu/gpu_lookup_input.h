@@ -23,8 +23,8 @@ struct GpuLookupInput {
   tensorflow::Tensor prepared_keys;      // owns them where they are not the ids themselves
   std::unique_ptr<CacheLookup> bad_ids;  // null: the table does not check the range
 
-  // Reads the table's handle and int32 or int64 ids of any shape from two inputs of `ctx`, checks
-  // both, and counts a lookup.
+  // Reads the table's handle and ids of any shape, int32, int64 or strings (which lie in the host's
+  // memory), from two inputs of `ctx`, checks both, and counts a lookup.
   absl::Status Read(tensorflow::OpKernelContext* ctx, const TableInput& table_input, int ids_input,
                     int64_t embedding_dim);
   // Ids outside the vocabulary are an error; once the stream came that far.

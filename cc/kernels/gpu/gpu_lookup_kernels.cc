@@ -87,11 +87,29 @@ class GpuGroupLookup : public GpuLookupOp {
   ElementType type_ = ElementType::kFloat32;
 };
 
-REGISTER_KERNEL_BUILDER(Name("HpsLookup").Device(tensorflow::DEVICE_GPU).HostMemory("table_handle"),
+// Strings are in the host's memory. All of a group, or none: where an input is goes for all of it.
+REGISTER_KERNEL_BUILDER(Name("HpsLookup")
+                            .Device(tensorflow::DEVICE_GPU)
+                            .TypeConstraint("Tids", kIntegerIds)
+                            .HostMemory("table_handle"),
                         GpuRowLookup);
-REGISTER_KERNEL_BUILDER(
-    Name("HpsGroupLookup").Device(tensorflow::DEVICE_GPU).HostMemory("table_handles"),
-    GpuGroupLookup);
+REGISTER_KERNEL_BUILDER(Name("HpsLookup")
+                            .Device(tensorflow::DEVICE_GPU)
+                            .TypeConstraint("Tids", tensorflow::DT_STRING)
+                            .HostMemory("table_handle")
+                            .HostMemory("ids"),
+                        GpuRowLookup);
+REGISTER_KERNEL_BUILDER(Name("HpsGroupLookup")
+                            .Device(tensorflow::DEVICE_GPU)
+                            .TypeConstraint("Tids", kIntegerIds)
+                            .HostMemory("table_handles"),
+                        GpuGroupLookup);
+REGISTER_KERNEL_BUILDER(Name("HpsGroupLookup")
+                            .Device(tensorflow::DEVICE_GPU)
+                            .TypeConstraint("Tids", tensorflow::DT_STRING)
+                            .HostMemory("table_handles")
+                            .HostMemory("ids"),
+                        GpuGroupLookup);
 
 }  // namespace
 }  // namespace tf_hps

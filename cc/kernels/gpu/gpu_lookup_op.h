@@ -1,6 +1,7 @@
 #ifndef TF_HPS_CC_KERNELS_GPU_GPU_LOOKUP_OP_H_
 #define TF_HPS_CC_KERNELS_GPU_GPU_LOOKUP_OP_H_
 
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -10,6 +11,10 @@
 #include "tensorflow/core/framework/op_kernel.h"
 
 namespace tf_hps {
+
+// Of ids that lie on the GPU.
+inline constexpr std::array<tensorflow::DataType, 2> kIntegerIds = {tensorflow::DT_INT32,
+                                                                    tensorflow::DT_INT64};
 
 // One lookup of a call, and what it works on.
 struct GpuLookup {

@@ -58,6 +58,36 @@ def test_every_type_of_ids_and_rows(ids_dtype, dtype):
     assert first(rows) == [2, 3, 0]
 
 
+def test_words_are_hashed_beside_the_gpu():
+    table = new_table("words")
+    table.insert(tf_hps.word_keys(["heat", "", "é"]), [[4.0] * 4, [5.0] * 4, [6.0] * 4])
+    words = tf.constant([["heat", "alien"], ["", "é"]])
+    for _ in range(2):
+        rows = tf_hps.embedding_lookup(table, words)
+        assert rows.device == GPU + "0" and first(rows) == [[4, 0], [5, 6]]
+    assert first(tf_hps.embedding_lookup(table, tf.constant([], tf.string))) == []
+
+    @tf.function
+    def look_up(words, numbers):
+        by_word, by_number, again = tf_hps.embedding_lookup_group(
+            {0: table, 1: table, 2: table}, {0: words, 1: numbers, 2: words[0]}
+        ).values()
+        bags = tf.RaggedTensor.from_row_lengths(tf.reshape(words, [-1]), [3, 0, 1])
+        return (
+            by_word,
+            by_number,
+            again,
+            tf_hps.embedding_lookup_sparse(table, bags, None, combiner="sum"),
+        )
+
+    found = look_up(words, tf.constant([2, 8]))
+    assert all(rows.device == GPU + "0" for rows in found)
+    assert [first(rows) for rows in found] == [[[4, 0], [5, 6]], [2, 0], [4, 0], [9, 0, 6]]
+    ranged = new_table("ranged_words", out_of_range="error", vocabulary_size=3)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="is not in"):
+        first(tf_hps.embedding_lookup(ranged, ["heat"]))
+
+
 def test_two_gpus_have_a_cache_each_and_follow_updates():
     tables = [new_table("two_gpus", device=f"/GPU:{d}") for d in (0, 1)]
     for d, table in enumerate(tables):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 
-from tf_hps.saved_model.rewriting.body import Body, set_constant
+from tf_hps.saved_model.rewriting.body import Body
 from tf_hps.saved_model.rewriting.fold_plan import HashTable
 from tf_hps.saved_model.rewriting.objects import Objects
 from tf_hps.saved_model.rewriting.vocabularies import FIND, FoldedLookup
@@ -23,15 +22,14 @@ def fold_lookups(
     `outputs`: nodes that are read from outside.
     """
     between: set[str] = set()
-    keys: dict[str, str] = {}
+    ids: dict[str, tuple[str, int]] = {}
     for lookup in lookups:
         between |= lookup.between
-        if lookup.keys not in keys:
+        if lookup.keys not in ids:
             (find,) = (body.nodes[n] for n in lookup.between if body.nodes[n].op == FIND)
-            keys[lookup.keys] = _stored_keys(body, find, lookup.keys)
+            ids[lookup.keys] = _ids(body, find, lookup.keys)
         node = body.nodes[lookup.node]
-        node.input[1] = keys[lookup.keys]
-        node.attr["Tindices"].type = types_pb2.DT_INT64
+        node.input[1], node.attr["Tindices"].type = ids[lookup.keys]
     gone: set[str] = set()
     between -= set(outputs)
     while True:
@@ -45,35 +43,14 @@ def fold_lookups(
     return gone
 
 
-def _stored_keys(body: Body, find: Any, keys: str) -> str:
-    """Adds what computes the keys as they are stored; see tf_hps.row_keys."""
-    dtype, device = find.attr["Tin"].type, find.device
-
-    def add(name: str, op: str, inputs: list[str], **types: int) -> Any:
-        node = body.add(f"{find.name}/{name}", op, inputs, device)
-        for key, value in types.items():
-            node.attr[key].type = value
-        return node
-
-    if dtype == types_pb2.DT_INT64:
-        return keys
-    if dtype != types_pb2.DT_STRING:
-        cast = add("keys", "Cast", [keys], SrcT=dtype, DstT=types_pb2.DT_INT64)
-        return body.text(cast.name, "y")
-    line, method = add("line", "Const", []), add("method", "Const", [])
-    set_constant(line, np.array([-1], np.int32))
-    set_constant(method, b"farmhash64")
-    int32 = types_pb2.DT_INT32
-    lined = add("words", "Reshape", [keys, body.text(line.name, "output")], T=dtype, Tshape=int32)
-    inputs = [body.text(lined.name, "output"), body.text(method.name, "output")]
-    fingerprint = add("fingerprint", "Fingerprint", inputs, T=dtype)
-    bits = body.text(fingerprint.name, "fingerprint")
-    uint8, int64 = types_pb2.DT_UINT8, types_pb2.DT_INT64
-    number = add("number", "Bitcast", [bits], T=uint8, type=int64)
-    shape = add("shape", "Shape", [keys], T=dtype, out_type=int32)
-    inputs = [body.text(number.name, "output"), body.text(shape.name, "output")]
-    shaped = add("keys", "Reshape", inputs, T=int64, Tshape=int32)
-    return body.text(shaped.name, "output")
+def _ids(body: Body, find: Any, keys: str) -> tuple[str, int]:
+    """Keys as lookups take them, and their type: strings as they are, numbers as int64."""
+    dtype = find.attr["Tin"].type
+    if dtype in (types_pb2.DT_INT64, types_pb2.DT_STRING):
+        return keys, dtype
+    cast = body.add(f"{find.name}/keys", "Cast", [keys], find.device)
+    cast.attr["SrcT"].type, cast.attr["DstT"].type = dtype, types_pb2.DT_INT64
+    return body.text(cast.name, "y"), types_pb2.DT_INT64
 
 
 def empty_hash_tables(
