@@ -38,7 +38,12 @@ def test_a_redis_that_hangs_holds_no_lookup(tmp_path):
     with redis_server(tmp_path) as redis:
         config = tf_hps.Config(
             memory=tf_hps.MemoryConfig(preload=False, capacity_rows=8),
-            redis=tf_hps.RedisConfig(url=f"redis://127.0.0.1:{port_of(redis)}", timeout_ms=20_000),
+            # Lookups that wait side by side have a connection each, which say hello to a server that hangs.
+            redis=tf_hps.RedisConfig(
+                url=f"redis://127.0.0.1:{port_of(redis)}",
+                timeout_ms=20_000,
+                connect_timeout_ms=20_000,
+            ),
             tables={"movie_id": tf_hps.TableConfig(embedding_dim=4, miss_deadline_us=50_000)},
         )
         table = tf_hps.Table("movie_id", config)
