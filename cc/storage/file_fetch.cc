@@ -63,9 +63,12 @@ class StoreTransfer {
       status = CatchExceptions([&] { return Fetch(files_[i]); });
       files_done_.fetch_add(1, std::memory_order_relaxed);
     }
-    if (!status.ok()) stopping_.store(true, std::memory_order_relaxed);
     MutexLock lock(&mutex_);
-    if (status_.ok() && !status.ok()) status_ = status;
+    // The others are cancelled once they can see `stopping_`: theirs is not the reason.
+    if (status_.ok() && !status.ok()) {
+      status_ = status;
+      stopping_.store(true, std::memory_order_relaxed);
+    }
     --working_;
     changed_.NotifyAll();
   }

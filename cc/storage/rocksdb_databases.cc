@@ -1,9 +1,15 @@
 #include "cc/storage/rocksdb_databases.h"
 
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <mutex>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -25,6 +31,9 @@ struct Databases {
   CondVar changed;
   uint64_t last_serial ABSL_GUARDED_BY(mutex) = 0;
   std::map<std::string, Entry> by_path ABSL_GUARDED_BY(mutex);
+  size_t being_closed ABSL_GUARDED_BY(mutex) = 0;
+  bool is_exiting ABSL_GUARDED_BY(mutex) = false;
+  std::vector<const RocksdbDatabase*> never_closed ABSL_GUARDED_BY(mutex);
 };
 
 // Never destroyed: a database may outlive main().
@@ -41,12 +50,49 @@ std::string Canonical(const std::string& path) {
   return result;
 }
 
+constexpr std::chrono::seconds kLongestExit(10);
+
+// At exit RocksDB's own static objects go. A database that another thread closes after that ends
+// the process with an abort ("pthread lock: Invalid argument"): those that are being closed are
+// waited for, what is let go of later stays as in a process that is killed.
+void StopClosing() {
+  using Clock = std::chrono::steady_clock;
+  Databases& databases = Get();
+  MutexLock lock(&databases.mutex);
+  databases.is_exiting = true;
+  const Clock::time_point end = Clock::now() + kLongestExit;
+  while (databases.being_closed > 0 && Clock::now() < end) {
+    databases.changed.WaitFor(&databases.mutex, std::chrono::milliseconds(100));
+  }
+}
+
+// Once RocksDB has made its static objects: so this comes before they go.
+void StopClosingAtExit() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    static const pid_t here = getpid();
+    // A forked process has none of the threads that it would wait for.
+    std::atexit([] {
+      if (getpid() == here) StopClosing();
+    });
+  });
+}
+
 // Closes outside the lock, which may take a while, and only then lets the next one open the path.
 void Close(const RocksdbDatabase* database, uint64_t serial) {
   const std::string path = database->path();
-  delete database;
   Databases& databases = Get();
+  {
+    MutexLock lock(&databases.mutex);
+    if (databases.is_exiting) {
+      databases.never_closed.push_back(database);
+      return;
+    }
+    ++databases.being_closed;
+  }
+  delete database;
   MutexLock lock(&databases.mutex);
+  --databases.being_closed;
   const auto it = databases.by_path.find(path);
   if (it != databases.by_path.end() && it->second.serial == serial) databases.by_path.erase(it);
   databases.changed.NotifyAll();
@@ -89,6 +135,7 @@ absl::StatusOr<std::shared_ptr<RocksdbDatabase>> OpenRocksdb(const std::string& 
   if (database != nullptr) return Share(std::move(database), options);
   absl::StatusOr<std::unique_ptr<RocksdbDatabase>> opened =
       RocksdbDatabase::Open(canonical, options);
+  StopClosingAtExit();
 
   MutexLock lock(&databases.mutex);
   databases.changed.NotifyAll();

@@ -202,14 +202,15 @@ TEST_P(PreloadEndsTest, WhoMissedBeforeIsNotAheadOfTheNextLookup) {
   Open({"model_memory", "model_disk"}, /*preload=*/true);
 
   std::thread update;
-  std::atomic<bool> has_begun{false};
+  // A promotion may come after the test.
+  const auto has_begun = std::make_shared<std::atomic<bool>>(false);
   bool first = true;
   disk().before_find = [&] {
     if (!std::exchange(first, false)) return;
     missed.set_value();
     ASSERT_TRUE(table_->WaitForPreload().ok());
-    memory().before_insert = [&] {
-      if (has_begun.exchange(true)) return;  // a promotion
+    memory().before_insert = [has_begun, &written, &answered] {
+      if (has_begun->exchange(true)) return;  // a promotion
       written.set_value();
       answered.get_future().wait();
     };

@@ -1,5 +1,4 @@
 // A store on a small file system of its own, in a mount namespace of a child process.
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/cc/storage/rocksdb_fixture.h"
@@ -88,17 +87,9 @@ void FillsUpAndRecovers(const std::string& disk) {
 
 TEST(RocksdbDiskFullTest, InsertsFailUntilThereIsSpace) {
   const TempDir dir;
-  const pid_t child = fork();
-  if (child == 0) {
-    if (!MountSmallDisk(dir.path())) _exit(77);
-    FillsUpAndRecovers(dir.path());
-    _exit(::testing::Test::HasFailure() ? 1 : 0);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  ASSERT_TRUE(WIFEXITED(status)) << "ended by signal " << WTERMSIG(status);
-  if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "this machine lets nobody mount a file system";
-  EXPECT_EQ(WEXITSTATUS(status), 0);
+  const int result = OnSmallDisk(dir.path(), [&] { FillsUpAndRecovers(dir.path()); });
+  if (result == kNoSmallDisk) GTEST_SKIP() << "this machine lets nobody mount a file system";
+  EXPECT_EQ(result, 0);
 }
 
 }  // namespace

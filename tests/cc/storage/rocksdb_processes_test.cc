@@ -2,9 +2,12 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
+#include <random>
 #include <string>
 #include <thread>
 
+#include "tests/cc/repetitions.h"
 #include "tests/cc/storage/other_process.h"
 #include "tests/cc/storage/rocksdb_fixture.h"
 #include "tests/cc/storage/temp_dir.h"
@@ -55,6 +58,18 @@ TEST(OtherProcess, DISABLED_ReplacesFilesForAWhile) {
   compactions.join();
 }
 
+TEST(OtherProcess, DISABLED_EndsWhileAThreadLetsGoOfTheStore) {
+  auto store = OpenTable(StorePath(), kReadWrite, kGeneration);
+  ASSERT_TRUE(store.ok()) << store.status();
+  ASSERT_TRUE(Insert(**store, {1}, {RowOf(11)}).ok());
+  SayReadyAndWait();
+  std::thread([&store] {
+    std::this_thread::sleep_for(std::chrono::microseconds(std::random_device()() % 3000));
+    store->reset();
+  }).detach();
+  std::exit(0);
+}
+
 class RocksdbProcessesTest : public ::testing::Test {
  protected:
   void SetUp() override { RawStore(path_).LoadTable("movie_id", kGeneration, 1, 1000); }
@@ -88,6 +103,18 @@ TEST_F(RocksdbProcessesTest, UpdatesOfAProcessThatWasKilledAreThere) {
   ASSERT_TRUE(store.ok()) << store.status();
   EXPECT_THAT(FindAll(**store, {2}), ElementsAre(Pair(2, RowOf(22))));
   EXPECT_FALSE((*store)->Stats().rows_exact);
+}
+
+// RocksDB ends a process in which a database is closed after its static objects are gone.
+TEST_F(RocksdbProcessesTest, AProcessEndsAtAnyTimeOfAnotherThreadsClosing) {
+  for (int round = 0; round < Repetitions(12); ++round) {
+    OtherProcess process("EndsWhileAThreadLetsGoOfTheStore", path_);
+    ASSERT_TRUE(process.ready());
+    ASSERT_TRUE(process.Finish()) << "round " << round;
+  }
+  const auto store = OpenTable(path_, kReadOnly, kGeneration);
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_THAT(FindAll(**store, {1}), ElementsAre(Pair(1, RowOf(11))));
 }
 
 TEST_F(RocksdbProcessesTest, ManyProcessesReadWhileOneWritesAndCompacts) {

@@ -1,6 +1,5 @@
 #include "cc/storage/rocksdb_sst_writer.h"
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <thread>
@@ -86,22 +85,16 @@ TEST(RocksdbSstWriterTest, AFileThatIsNotFinishedCloses) {
 
 TEST(RocksdbSstWriterTest, AFullDiskIsAnErrorAtTheLatestInFinish) {
   const TempDir dir;
-  const pid_t child = fork();
-  if (child == 0) {
-    if (!MountSmallDisk(dir.path())) _exit(77);
+  const int result = OnSmallDisk(dir.path(), [&] {
     RocksdbSstWriter writer(rocksdb_no_compression);
     EXPECT_EQ(writer.Open(dir / "a.sst"), "");
     FillDisk(dir / "ballast");
     std::string error;
     for (int i = 0; i < 50 && error.empty(); ++i) error = AddRows(writer, i * 10000, 10000);
     EXPECT_THAT(error.empty() ? writer.Finish() : error, HasSubstr("No space left"));
-    _exit(::testing::Test::HasFailure() ? 1 : 0);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  ASSERT_TRUE(WIFEXITED(status)) << "ended by signal " << WTERMSIG(status);
-  if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "this machine lets nobody mount a file system";
-  EXPECT_EQ(WEXITSTATUS(status), 0);
+  });
+  if (result == kNoSmallDisk) GTEST_SKIP() << "this machine lets nobody mount a file system";
+  EXPECT_EQ(result, 0);
 }
 
 }  // namespace
