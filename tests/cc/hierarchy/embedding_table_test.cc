@@ -202,8 +202,7 @@ TEST_P(PreloadEndsTest, WhoMissedBeforeIsNotAheadOfTheNextLookup) {
   Open({"model_memory", "model_disk"}, /*preload=*/true);
 
   std::thread update;
-  // A promotion may come after the test.
-  const auto has_begun = std::make_shared<std::atomic<bool>>(false);
+  const auto has_begun = std::make_shared<std::atomic<bool>>(false);  // outlives the test
   bool first = true;
   disk().before_find = [&] {
     if (!std::exchange(first, false)) return;
