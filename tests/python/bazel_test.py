@@ -5,6 +5,7 @@ integration installs bazel where it can; elsewhere they are skipped without it.
 """
 
 import csv
+import os
 import pathlib
 import shutil
 import subprocess
@@ -16,10 +17,21 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 SERVER = ROOT / "tests/bazel/server"
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("bazel") is None, reason="bazel-bootstrap is not installed"),
-]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bazel_that_runs(tmp_path_factory):
+    if shutil.which("bazel") is None:
+        pytest.skip("bazel-bootstrap is not installed")
+    home = tmp_path_factory.mktemp("home")
+    command = ["bazel", "--nohome_rc", "--batch", f"--output_user_root={home}", "version"]
+    done = subprocess.run(
+        command, cwd=home, env=os.environ | {"HOME": str(home)}, capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        pytest.skip(f"bazel does not run here: {done.stderr[-500:]}")
+
 
 # The repositories that TensorFlow Serving's workspace has, from the wheel.
 SERVER_WORKSPACE = f"""\
