@@ -25,7 +25,7 @@ def bazel_that_runs(tmp_path_factory):
     if shutil.which("bazel") is None:
         pytest.skip("bazel-bootstrap is not installed")
     home = tmp_path_factory.mktemp("home")
-    command = ["bazel", "--nohome_rc", "--batch", f"--output_user_root={home}", "version"]
+    command = ["bazel", "--nohome_rc", "--batch", f"--output_user_root={home}", "help"]
     done = subprocess.run(
         command, cwd=home, env=os.environ | {"HOME": str(home)}, capture_output=True, text=True
     )
