@@ -95,6 +95,6 @@ def _print_report(report: LoadReport, over_base: bool) -> None:
             f"{report.erased:,} erased"
         )
     elif over_base:
-        print("More than half of the base's rows differ: all rows were written, without a base.")
+        print("That is more than half of the base's rows: all rows were written, without a base.")
     written = report.changed if record.base is not None else record.rows
     print(f"{report.seconds:.1f} s, {written / max(report.seconds, 1e-6):,.0f} rows/s")
