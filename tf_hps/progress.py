@@ -2,14 +2,15 @@
 
 import sys
 import time
-from types import TracebackType
 from typing import TextIO
+
+from tf_hps.closing import Closing
 
 _TERMINAL_SECONDS = 0.2
 _LOG_SECONDS = 10.0
 
 
-class Progress:
+class Progress(Closing):
     """One line that changes on a terminal; a line every ten seconds elsewhere, e.g. in a log.
 
     Args:
@@ -50,17 +51,6 @@ class Progress:
             self._stream.write("\r" + " " * self._width + "\r")
             self._stream.flush()
             self._width = 0
-
-    def __enter__(self) -> "Progress":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def describe(label: str, done: int, total: int | None, seconds: float) -> str:

@@ -17,8 +17,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "inspect",
         help="list the tables of a store, or show rows of one",
         description="List the tables of a store, or show rows of one. Takes no lock: the store may be "
-        "in use. A `~` before a row count: rows were updated since the load, and it is an estimate. Bytes and "
-        "keys of a delta are its own.",
+        "in use. A `~` before a row count: it is an estimate, for rows were updated since the load, or of a "
+        "delta only some keys were looked up in its base. Bytes and keys of a delta are its own.",
     )
     parser.add_argument("--store", required=True, metavar="DIR", help="the store's folder")
     parser.add_argument("--table", metavar="NAME", help="show this table's rows")

@@ -3,12 +3,12 @@
 import time
 import uuid
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tf_hps.closing import Closing
 from tf_hps.publish.frame import Frame
 from tf_hps.publish.row_hashes import RowHashes
 from tf_hps.publish.sinks import open_sink
@@ -18,7 +18,7 @@ from tf_hps.store.sources import ArraySource, RowSource
 _FRAME_BYTES = 1 << 20
 
 
-class Publisher:
+class Publisher(Closing):
     """Publishes rows of one generation of a deployment's tables.
 
     What `publish` and `erase` get is kept until `commit`, which makes all of it visible to servers at
@@ -209,17 +209,6 @@ class Publisher:
     def close(self) -> None:
         """What was not committed is dropped."""
         self._sink.close()
-
-    def __enter__(self) -> "Publisher":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _add(self, kind: str, table: str, keys: Any, rows: Any, about: dict[str, Any]) -> None:
         header = self._header(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import hashlib
 import os
 
 import tensorflow as tf
@@ -12,7 +11,6 @@ import tensorflow as tf
 from tf_hps.store import manifest
 
 _THREADS = 8
-_CHUNK = 8 << 20
 # A server that watches the bucket begins to load when this file is there.
 _LAST = "saved_model.pb"
 
@@ -63,14 +61,6 @@ def _upload_all(
 
 
 def _upload(folder: str, target: str, name: str) -> manifest.StoreFile:
-    digest, size = hashlib.sha256(), 0
-    with (
-        open(os.path.join(folder, name), "rb") as source,
-        tf.io.gfile.GFile(f"{target}/{name}", "wb") as sink,
-    ):
+    with tf.io.gfile.GFile(f"{target}/{name}", "wb") as sink:
         sink.write(b"")  # Without a write there is no file, also where it has no bytes.
-        while chunk := source.read(_CHUNK):
-            sink.write(chunk)
-            digest.update(chunk)
-            size += len(chunk)
-    return manifest.StoreFile(name, size, digest.hexdigest())
+        return manifest.described(folder, name, sink.write)

@@ -64,7 +64,12 @@ def open_for_writing(path: str, compression: str) -> rocksdict.Rdict:
     # Tables that are there are not read: their indices and filters, 1 % of them, are not either.
     options.set_max_open_files(_FILES_OF_A_WRITER)
     options.set_skip_stats_update_on_db_open(True)
-    return _open(path, options, compression, rocksdict.AccessType.read_write())
+    # Named one by one: otherwise rocksdict takes their options from the OPTIONS file.
+    families = column_families(path) if is_database(path) else []
+    with translating(path):
+        return rocksdict.Rdict(
+            path, options, {name: make_options(compression) for name in families}
+        )
 
 
 def open_read_only(path: str, with_rows: bool = True) -> "Database":
@@ -179,17 +184,6 @@ def translated(error: Exception, path: str) -> Exception:
 
 def free_bytes(path: str) -> int:
     return shutil.disk_usage(path).free
-
-
-def _open(
-    path: str, options: rocksdict.Options, compression: str, access: rocksdict.AccessType
-) -> rocksdict.Rdict:
-    # Named one by one: otherwise rocksdict takes their options from the OPTIONS file.
-    families = column_families(path) if is_database(path) else []
-    with translating(path):
-        return rocksdict.Rdict(
-            path, options, {name: make_options(compression) for name in families}, access
-        )
 
 
 def _foreign_files(path: str) -> bool:

@@ -1,17 +1,17 @@
 """A generation: the identity of a table's content (docs/formats.md)."""
 
 import hashlib
-from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
 
+from tf_hps.closing import Closing
 from tf_hps.store.worker import Worker
 
 BLOCK_ROWS = 65536
 
 
-class DeltaHash:
+class DeltaHash(Closing):
     """Hashes what a delta over the generation `base` has, in ascending key order, as GenerationHash does."""
 
     def __init__(self, base: str, row_format: str, embedding_dim: int) -> None:
@@ -39,23 +39,15 @@ class DeltaHash:
         generation.update("".join(f"{part}\n" for part in parts).encode("ascii"))
         return generation.hexdigest()
 
-    def __enter__(self) -> "DeltaHash":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._rows.__exit__(kind, error, trace)
+    def close(self) -> None:
+        self._rows.close()
 
 
 def _delta_hash() -> "hashlib.blake2b":
     return hashlib.blake2b(digest_size=16, person=b"tf_hps.dlt.1")
 
 
-class GenerationHash:
+class GenerationHash(Closing):
     """Hashes rows in ascending key order, in batches of any size, on a thread of its own.
 
     Batches are not copied: they must not change after `update`.
@@ -79,15 +71,7 @@ class GenerationHash:
         self._flush_block()
         return self._hash.hexdigest()
 
-    def __enter__(self) -> "GenerationHash":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._worker.close()
 
     def _add(self, keys: npt.NDArray[np.int64], rows: npt.NDArray[np.uint8]) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tf_hps.store.copy import nobody_writes
 from tf_hps.store.errors import StoreError
@@ -56,7 +56,7 @@ def write_manifest(folder: str | os.PathLike[str]) -> list[StoreFile]:
     if not os.path.isdir(folder):
         raise StoreError(f"{folder} is no store: there is no such folder")
     with nobody_writes(folder):
-        files = [_described(folder, name) for name in listed(folder)]
+        files = [described(folder, name) for name in listed(folder)]
         path = os.path.join(folder, MANIFEST)
         with open(path + ".partial", "w", encoding="utf-8") as file:
             file.write(manifest_text(files))
@@ -66,10 +66,13 @@ def write_manifest(folder: str | os.PathLike[str]) -> list[StoreFile]:
     return files
 
 
-def _described(folder: str, name: str) -> StoreFile:
+def described(folder: str, name: str, write: Callable[[bytes], object] | None = None) -> StoreFile:
+    """A file, which is read once: what is read goes to `write` too."""
     digest, size = hashlib.sha256(), 0
     with open(os.path.join(folder, name), "rb") as file:
         while chunk := file.read(_CHUNK):
+            if write is not None:
+                write(chunk)
             digest.update(chunk)
             size += len(chunk)
     return StoreFile(name, size, digest.hexdigest())

@@ -4,12 +4,12 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tf_hps.closing import Closing
 from tf_hps.store import database, formats
 from tf_hps.store.errors import StoreError
 from tf_hps.store.formats import TableRecord
@@ -17,7 +17,7 @@ from tf_hps.store.layered_table import INT64_MAX, INT64_MIN, FamilyRows, Layered
 from tf_hps.store.sources import RowSource
 
 
-class StoreReader:
+class StoreReader(Closing):
     """The store at `path` as it is when opened; takes no lock and writes nothing.
 
     Example:
@@ -95,17 +95,6 @@ class StoreReader:
 
     def close(self) -> None:
         self._database.close()
-
-    def __enter__(self) -> "StoreReader":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class _TableSource(RowSource):

@@ -1,13 +1,13 @@
 """Writes sorted rows as RocksDB's table files, outside of any database."""
 
 import os
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from tf_hps._library import load_rocksdb
+from tf_hps.closing import Closing
 from tf_hps.store.worker import Worker
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SLICE_BYTES = 256 << 20
 
 
-class SstSlices:
+class SstSlices(Closing):
     """Ascending rows as files of `slice_bytes`, written on a thread; `finish` hands out their paths.
 
     A context manager: without `finish`, the file that was begun is closed as it is.
@@ -55,15 +55,7 @@ class SstSlices:
         self._worker.finish()
         return self._paths
 
-    def __enter__(self) -> "SstSlices":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._worker.close()
         # Its destructor closes a file that was not finished. Nothing else may hold it: an error's traceback
         # would keep the file open, and a full disk full.

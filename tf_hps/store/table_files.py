@@ -5,6 +5,9 @@ import os
 import shutil
 from collections.abc import Iterator
 
+import numpy as np
+import numpy.typing as npt
+
 from tf_hps.store.aligned_batches import overlaid
 from tf_hps.store.delta import Delta
 from tf_hps.store.external_sort import StoredBatch
@@ -33,6 +36,11 @@ class TableFiles:
     changed: int = 0
     erased: int = 0
 
+    def saw(self, keys: npt.NDArray[np.int64]) -> None:
+        """The next keys, ascending."""
+        self.min_key = int(keys[0]) if self.min_key is None else self.min_key
+        self.max_key = int(keys[-1])
+
 
 def write_rows(
     batches: Iterator[StoredBatch],
@@ -52,8 +60,7 @@ def write_rows(
             generation_hash.update(keys, stored)
             files.add(keys, stored)
             written.rows += len(keys)
-            written.min_key = int(keys[0]) if written.min_key is None else written.min_key
-            written.max_key = int(keys[-1])
+            written.saw(keys)
         written.paths = files.finish()
         written.generation = generation_hash.hexdigest()
     return written
@@ -89,8 +96,7 @@ def _write_entries(delta: Delta, root: TableRecord, folder: str, compression: st
             files.add(keys, rows, erased)
             written.erased += int(erased.sum())
             written.changed += int((~erased).sum())
-            written.min_key = int(keys[0]) if written.min_key is None else written.min_key
-            written.max_key = int(keys[-1])
+            written.saw(keys)
         written.paths = files.finish()
         written.generation = generation_hash.hexdigest()
     written.rows, written.rows_estimated = delta.rows, delta.rows_estimated

@@ -7,11 +7,11 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import Any
 
 import rocksdict
 
+from tf_hps.closing import Closing
 from tf_hps.store import database, formats, owners, row_formats
 from tf_hps.store.aligned_batches import Columns
 from tf_hps.store.delta import Delta, GivenDelta, WholeDelta, checked_erased, given_changes
@@ -43,7 +43,7 @@ class LoadReport:
     erased: int = 0
 
 
-class StoreWriter:
+class StoreWriter(Closing):
     """Writes tables into the store at `path`, which is made if it is not there.
 
     A table is written beside the store and joins it in one step at the end: a reader never sees half
@@ -225,17 +225,6 @@ class StoreWriter:
             del self._database
         finally:
             owners.remove_writer(self.path)
-
-    def __enter__(self) -> "StoreWriter":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _recover(self) -> None:
         """Drops what a killed load left behind; RocksDB's lock says that nobody is loading now."""
