@@ -11,6 +11,14 @@ from tf_hps.replay.child_process import ChildProcess
 from tf_hps.replay.memory import resident_bytes
 
 
+def peak_until_heard(child):
+    """MiB that a process has at the most until its answer is there."""
+    peak = 0
+    while not child.heard(0.002):
+        peak = max(peak, resident_bytes(child.pid))
+    return peak / (1 << 20)
+
+
 class Observed:
     """A server, and what was seen of it: MiB at the most and latencies, window by window."""
 
@@ -53,12 +61,9 @@ class Observed:
 
     def _watch(self, window, *question):
         """Asks, and looks at the process's memory until the answer comes."""
-        peak = 0
         self.child.tell(*question)
-        while not self.child.heard(0.002):
-            peak = max(peak, resident_bytes(self.child.pid))
+        self.peaks[window].append(peak_until_heard(self.child))
         self.latencies[window].append(np.array(self.child.hear()) * 1e3)
-        self.peaks[window].append(peak / (1 << 20))
 
     def report(self, report, rows, embedding_dim):
         case = {"model": self.name, "rows": f"{rows // 1000}k x {embedding_dim}"}

@@ -18,6 +18,7 @@ import _axes
 import _measure
 import _models
 from _c_session import Signature
+from _observed_server import peak_until_heard
 
 from tf_hps.replay.child_process import ChildProcess
 from tf_hps.replay.memory import resident_bytes
@@ -55,7 +56,7 @@ class Server:
         self._version = 0
         self.peaks: list[float] = []
         self.load()
-        self.steady = self._mebibytes()
+        self.steady = resident_bytes(self._child.pid) / (1 << 20)
 
     def load(self) -> None:
         """Loads the next version; the former one goes then."""
@@ -63,14 +64,8 @@ class Server:
         path = self._model.parent / f"{self._model.name}_server" / str(self._version)
         _models.as_version(self._model, path)
         self._child.tell("load", str(path), self._signature, WORDS, self._has_tables)
-        peak = 0.0
-        while not self._child.heard(0.002):
-            peak = max(peak, self._mebibytes())
+        self.peaks.append(peak_until_heard(self._child))
         self._child.hear()
-        self.peaks.append(peak)
-
-    def _mebibytes(self) -> float:
-        return resident_bytes(self._child.pid) / (1 << 20)
 
 
 def main() -> None:

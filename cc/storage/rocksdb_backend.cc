@@ -120,8 +120,8 @@ absl::StatusOr<LocalStore> Fetch(const std::string& deployment, const nlohmann::
     return absl::InvalidArgumentError(
         absl::StrCat("the store ", MaskCredentials(parsed->path),
                      " is not on this machine: it is opened with `rocksdb.read_only` "
-                     "(TF_HPS_ROCKSDB_READ_ONLY=1) "
-                     "alone, and takes updates in its `rocksdb.state_dir`"));
+                     "(TF_HPS_ROCKSDB_READ_ONLY=1) alone, and takes updates in its "
+                     "`rocksdb.state_dir`"));
   }
   auto fetched = FetchStore(deployment, parsed->path, parsed->state_dir);
   if (!fetched.ok()) return fetched.status();
@@ -147,12 +147,11 @@ const bool rocksdb_is_registered = RegisterStoreBackend(
       {"read_only", FieldType::kBool, false,
        "take no lock and write nothing: any number of processes may"},
       {"state_dir", FieldType::kPath, nullptr,
-       "of a store that is read-only: a folder of this server's own, for what updates change, and "
-       "for "
-       "the copy of a store that is elsewhere"},
+       "of a store that is read-only: a folder of this server's own, for what updates change, "
+       "and for the copy of a store that is elsewhere"},
       {"block_cache_bytes", FieldType::kInt, RocksdbOptions().block_cache_bytes,
-       "memory for blocks read, in bytes, for all stores of the process that say the same; 0: "
-       "none"}},
+       "memory for blocks read, in bytes, for all stores of the process that say the same; "
+       "0: none"}},
      &OpenRocksdbStore,
      &Describe,
      /*memory_bytes=*/nullptr,
