@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "cc/common/option_value.h"
 #include "cc/common/update_position.h"
 #include "cc/redis/redis_client.h"
 #include "cc/redis/redis_options.h"
@@ -32,6 +33,8 @@ constexpr int kWaitMs = 50;
 constexpr const char* kEntries = "8";
 // How often the publisher hears how far we are.
 constexpr milliseconds kHeard{1000};
+// Nobody's lookup waits for a stream, unlike for a tier: time enough for a busy server.
+constexpr int64_t kTimeoutMs = 5000;
 
 // KEYS: readers. ARGV: this reader, the stream it stands in, its number.
 constexpr absl::string_view kHeardScript = R"(
@@ -259,7 +262,7 @@ std::vector<ConfigField> RedisStreamConfigFields() {
        "this server's name to publishers; default: host, process and a random number"},
       {"timeout_ms",
        FieldType::kInt,
-       5000,
+       kTimeoutMs,
        "longest time to wait for an answer, in milliseconds",
        {},
        1,
@@ -277,12 +280,11 @@ std::vector<ConfigField> RedisStreamConfigFields() {
 absl::StatusOr<std::unique_ptr<UpdateSource>> OpenRedisStreamSource(const nlohmann::json& options) {
   absl::StatusOr<RedisOptions> parsed = ParseRedisOptions(options, "updates");
   if (!parsed.ok()) return parsed.status();
-  const auto text = [&](const char* name, const std::string& otherwise) {
-    const auto found = options.find(name);
-    return found != options.end() && found->is_string() ? found->get<std::string>() : otherwise;
-  };
+  parsed->timeout = milliseconds(OptionOr(options, "timeout_ms", kTimeoutMs));
+  const std::string reader = OptionText(options, "reader");
   auto source = std::make_unique<RedisStreamSource>(
-      RedisClient::Get(*parsed), text("stream", "updates"), text("reader", NewReader()));
+      RedisClient::Get(*parsed), OptionOr<std::string>(options, "stream", "updates"),
+      reader.empty() ? NewReader() : reader);
   // What only time can heal is waited for by those who ask.
   const absl::Status status = source->CheckEviction();
   if (!status.ok() && !absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status)) {

@@ -43,9 +43,7 @@ class RedisClusterTest : public ::testing::Test {
 };
 
 TEST_F(RedisClusterTest, ASlotMigratesDuringLookupsAndUpdates) {
-  nlohmann::json options = cluster_.Options();
-  options["timeout_ms"] = 500;
-  const auto store = OpenRedis(options);
+  const auto store = OpenRedis(cluster_.Options());
   ASSERT_TRUE(Insert(*store, keys_, rows_).ok());
   absl::Status status;
   ASSERT_EQ(Found(*store, &status), keys_.size()) << status;
@@ -63,7 +61,7 @@ TEST_F(RedisClusterTest, ASlotMigratesDuringLookupsAndUpdates) {
 
 TEST_F(RedisClusterTest, ALostNodeCostsItsSlotsUntilAnotherHasThem) {
   nlohmann::json options = cluster_.Options();
-  options.update({{"timeout_ms", 500}, {"breaker_open_ms", 100}, {"retries", 0}});
+  options.update({{"breaker_open_ms", 100}, {"retries", 0}});
   const auto store = OpenRedis(options);
   ASSERT_TRUE(Insert(*store, keys_, rows_).ok());
   size_t elsewhere = 0;

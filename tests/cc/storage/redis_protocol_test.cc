@@ -316,7 +316,7 @@ TEST_F(RedisProtocolTest, AWriteThatWakesUpLateChangesNothing) {
   TableSpec spec = RedisSpec();
   spec.is_kept = true;
   nlohmann::json options = redis_.Options();
-  options.update({{"partitions", 1}, {"timeout_ms", 100}, {"breaker_failures", 1000}});
+  options.update({{"partitions", 1}, {"timeout_ms", 700}, {"breaker_failures", 1000}});
   const auto a = OpenRedis(options, spec), b = Server();
   ASSERT_TRUE(Follow(*a, 1, {1, 2}, {RowOf(1), RowOf(2)}).ok());
   ASSERT_TRUE(Follow(*b, 1, {1, 2}, {RowOf(1), RowOf(2)}).ok());

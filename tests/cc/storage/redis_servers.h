@@ -96,7 +96,8 @@ class RedisServer {
 
   absl::StatusOr<std::unique_ptr<RedisConnection>> Connect() const {
     RedisOptions options;
-    return RedisConnection::Open(options, {"127.0.0.1", port_}, In(1000));
+    options.connect_timeout = std::chrono::seconds(5);
+    return RedisConnection::Open(options, {"127.0.0.1", port_}, In(5000));
   }
   // The reply as text: arrays with spaces between.
   std::string Do(const std::vector<absl::string_view>& words) const {
@@ -117,9 +118,11 @@ class RedisServer {
 
   int port() const { return port_; }
   std::string address() const { return absl::StrCat("127.0.0.1:", port_); }
-  // The section `redis`. Time enough for sanitizers.
+  // The section `redis`. Time enough for sanitizers, and for a machine that stands still a while.
   nlohmann::json Options() const {
-    return {{"url", absl::StrCat("redis://", address())}, {"timeout_ms", 3000}};
+    return {{"url", absl::StrCat("redis://", address())},
+            {"timeout_ms", 3000},
+            {"connect_timeout_ms", 3000}};
   }
 
  private:
@@ -230,7 +233,7 @@ class RedisCluster {
     for (const auto& node : nodes_) {
       absl::StrAppend(&url, url.empty() ? "" : ",", "redis://", node->address());
     }
-    return {{"url", url}, {"cluster", true}, {"timeout_ms", 3000}};
+    return {{"url", url}, {"cluster", true}, {"timeout_ms", 3000}, {"connect_timeout_ms", 3000}};
   }
 
  private:
