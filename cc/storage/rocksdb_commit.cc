@@ -30,9 +30,9 @@ void RocksdbCommit::Add(RocksdbTable* table, const StoreChange& change) {
   }
   std::sort(order.begin(), order.end());
   for (const auto& [key_order, i] : order) {
-    const uint64_t key = RocksdbKeyBytes(key_order);
-    rocksdb_writebatch_put_cf(batch_.get(), table->rows.get(), reinterpret_cast<const char*>(&key),
-                              sizeof(key), reinterpret_cast<const char*>(change.rows.row(i)),
+    const RocksdbRowKey key = RocksdbRowKey::OfOrder(key_order);
+    rocksdb_writebatch_put_cf(batch_.get(), table->rows.get(), key.data(), key.size(),
+                              reinterpret_cast<const char*>(change.rows.row(i)),
                               change.rows.row_bytes());
   }
   for (const Key key : change.erased) AddErase(*table, key, batch_.get());

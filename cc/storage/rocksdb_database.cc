@@ -170,11 +170,10 @@ absl::Status RocksdbDatabase::CheckEnds(const RocksdbTable& table) const {
   if (!record.changed_by.empty() || !record.ends.has_value()) return absl::OkStatus();
   const RocksdbReadOptionsPtr options(rocksdb_readoptions_create());
   for (const Key key : {record.ends->first, record.ends->second}) {
-    const uint64_t bytes = RocksdbKeyBytes(RocksdbKeyOrder(key));
+    const RocksdbRowKey bytes(key);
     RocksdbError error;
-    rocksdb_pinnableslice_t* const row =
-        rocksdb_get_pinned_cf(db_.get(), options.get(), table.rows.get(),
-                              reinterpret_cast<const char*>(&bytes), sizeof(bytes), error.out());
+    rocksdb_pinnableslice_t* const row = rocksdb_get_pinned_cf(
+        db_.get(), options.get(), table.rows.get(), bytes.data(), bytes.size(), error.out());
     const bool found = row != nullptr;
     if (found) rocksdb_pinnableslice_destroy(row);
     const std::string where = absl::StrCat(RocksdbStoreName(path_), ", table \"", record.name,

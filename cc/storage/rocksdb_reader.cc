@@ -1,12 +1,12 @@
 #include "cc/storage/rocksdb_reader.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cstring>
 #include <thread>
 
 #include "cc/storage/rocksdb_key.h"
+#include "cc/storage/rocksdb_multi_get.h"
 #include "cc/storage/rocksdb_options.h"
 
 namespace tf_hps {
@@ -15,7 +15,6 @@ namespace {
 constexpr size_t kKeysPerGet = 64;
 // More than there are cores: they wait for the disk.
 constexpr size_t kThreads = 16;
-constexpr size_t kCursorReadahead = size_t{2} << 20;
 constexpr char kDefaultFamily[] = "default";
 
 RocksdbOptionsPtr MakeOptions() {
@@ -142,86 +141,56 @@ std::string RocksdbReader::GetRows(const std::string& family, absl::Span<const K
 std::string RocksdbReader::GetSomeRows(rocksdb_column_family_handle_t* rows_of,
                                        const std::string& family, absl::Span<const Key> keys,
                                        size_t row_bytes, uint8_t* rows, Presence* presence) const {
-  std::array<uint64_t, kKeysPerGet> bytes_of;
-  std::array<const char*, kKeysPerGet> pointers{};
-  std::array<size_t, kKeysPerGet> sizes{};
-  std::array<rocksdb_pinnableslice_t*, kKeysPerGet> values{};
-  std::array<char*, kKeysPerGet> errors{};
-  for (size_t i = 0; i < keys.size(); ++i) {
-    bytes_of[i] = RocksdbKeyBytes(RocksdbKeyOrder(keys[i]));
-    pointers[i] = reinterpret_cast<const char*>(&bytes_of[i]);
-    sizes[i] = sizeof(uint64_t);
-  }
-  rocksdb_batched_multi_get_cf(db_.get(), options_.get(), rows_of, keys.size(), pointers.data(),
-                               sizes.data(), values.data(), errors.data(),
-                               /*sorted_input=*/false);
+  RocksdbMultiGet<RocksdbRowKey, kKeysPerGet> gets;
+  for (const Key key : keys) gets.Add(RocksdbRowKey(key));
+  gets.Run(db_.get(), options_.get(), rows_of, /*is_sorted=*/false);
   std::string first_error;
   for (size_t i = 0; i < keys.size(); ++i) {
     presence[i] = Presence::kAbsent;
-    if (errors[i] != nullptr) {
-      if (first_error.empty()) first_error = errors[i];
-      rocksdb_free(errors[i]);
-    }
-    if (values[i] == nullptr) continue;
-    size_t bytes = 0;
-    const char* const value = rocksdb_pinnableslice_value(values[i], &bytes);
-    if (bytes == row_bytes) {
-      std::memcpy(rows + i * row_bytes, value, bytes);
+    if (gets.error(i) != nullptr && first_error.empty()) first_error = gets.error(i);
+    const std::optional<absl::string_view> value = gets.value(i);
+    if (!value.has_value()) continue;
+    if (value->size() == row_bytes) {
+      std::memcpy(rows + i * row_bytes, value->data(), row_bytes);
       presence[i] = Presence::kStored;
-    } else if (bytes == 0) {
+    } else if (value->empty()) {
       presence[i] = Presence::kErased;
     } else if (first_error.empty()) {
-      first_error = WrongLength(family, row_bytes, keys[i], bytes);
+      first_error = WrongLength(family, row_bytes, keys[i], value->size());
     }
-    rocksdb_pinnableslice_destroy(values[i]);
   }
   return first_error;
 }
 
 RocksdbRowCursor::RocksdbRowCursor(std::shared_ptr<const RocksdbReader> reader,
                                    const std::string& family, size_t row_bytes, Key first, Key last)
-    : reader_(std::move(reader)),
-      family_(family),
-      row_bytes_(row_bytes),
-      options_(MakeReadOptions()) {
-  rocksdb_readoptions_set_readahead_size(options_.get(), kCursorReadahead);
-  const uint64_t last_order = RocksdbKeyOrder(last);
-  // The bound is exclusive, and nothing follows INT64_MAX.
-  if (last_order != ~uint64_t{0}) {
-    bound_ = RocksdbKeyBytes(last_order + 1);
-    rocksdb_readoptions_set_iterate_upper_bound(
-        options_.get(), reinterpret_cast<const char*>(&bound_), sizeof(bound_));
-  }
-  it_.reset(rocksdb_create_iterator_cf(reader_->db(), options_.get(), reader_->family(family)));
-  const uint64_t first_bytes = RocksdbKeyBytes(RocksdbKeyOrder(first));
-  rocksdb_iter_seek(it_.get(), reinterpret_cast<const char*>(&first_bytes), sizeof(first_bytes));
+    : reader_(std::move(reader)), family_(family), row_bytes_(row_bytes), it_(first, last) {
+  it_.Begin(reader_->db(), reader_->family(family), /*snapshot=*/nullptr);
 }
 
 std::string RocksdbRowCursor::Next(size_t most, Key* keys, uint8_t* rows, bool* erased,
                                    size_t* count) {
   size_t n = 0;
-  for (; n < most && rocksdb_iter_valid(it_.get()) != 0; ++n) {
-    size_t bytes = 0;
-    const char* const key = rocksdb_iter_key(it_.get(), &bytes);
-    uint64_t key_bytes = 0;
-    if (bytes != sizeof(key_bytes)) {
-      return "Corruption: " + family_ + " has a key of " + std::to_string(bytes) + " bytes";
+  for (; n < most && it_.valid(); ++n) {
+    if (!RocksdbRowKey::Parse(it_.key(), &keys[n])) {
+      return "Corruption: " + family_ + " has a key of " + std::to_string(it_.key().size()) +
+             " bytes";
     }
-    std::memcpy(&key_bytes, key, sizeof(key_bytes));
-    keys[n] = RocksdbKeyFromBytes(key_bytes);
-    const char* const value = rocksdb_iter_value(it_.get(), &bytes);
-    if (bytes != row_bytes_ && bytes != 0) return WrongLength(family_, row_bytes_, keys[n], bytes);
-    erased[n] = bytes == 0;
+    const absl::string_view row = it_.value();
+    if (row.size() != row_bytes_ && !row.empty()) {
+      return WrongLength(family_, row_bytes_, keys[n], row.size());
+    }
+    erased[n] = row.empty();
     if (erased[n]) {
       std::memset(rows + n * row_bytes_, 0, row_bytes_);
     } else {
-      std::memcpy(rows + n * row_bytes_, value, row_bytes_);
+      std::memcpy(rows + n * row_bytes_, row.data(), row_bytes_);
     }
-    rocksdb_iter_next(it_.get());
+    it_.Next();
   }
   *count = n;
   RocksdbError error;
-  rocksdb_iter_get_error(it_.get(), error.out());
+  it_.FindError(&error);
   return std::string(error.text());
 }
 

@@ -14,6 +14,7 @@
 #include "absl/types/span.h"
 #include "cc/common/key.h"
 #include "cc/storage/rocksdb_c.h"
+#include "cc/storage/rocksdb_row_iterator.h"
 
 namespace tf_hps {
 
@@ -78,10 +79,7 @@ class RocksdbRowCursor {
   const std::shared_ptr<const RocksdbReader> reader_;
   const std::string family_;
   const size_t row_bytes_;
-  const RocksdbReadOptionsPtr options_;
-  uint64_t bound_ = 0;
-  // Goes before its options and the database.
-  RocksdbIteratorPtr it_;
+  RocksdbRowIterator it_;  // goes before the database
 };
 
 }  // namespace tf_hps

@@ -4,9 +4,11 @@
 #include <array>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "cc/storage/rocksdb_key.h"
+#include "cc/storage/rocksdb_multi_get.h"
 #include "cc/storage/rocksdb_status.h"
 
 namespace tf_hps {
@@ -50,7 +52,7 @@ class AgeKey {
 uint64_t LoadBigEndian(const char* from) {
   uint64_t bytes = 0;
   std::memcpy(&bytes, from, sizeof(bytes));
-  return RocksdbKeyBytes(bytes);  // its own inverse
+  return RocksdbKeyBytes(bytes);
 }
 
 void PutAge(rocksdb_writebatch_t* batch, const RocksdbTable& table, const AgeKey& key) {
@@ -118,7 +120,7 @@ class RocksdbRowAges : public RowAges {
             absl::StrCat(table_.Name(), ": an age has a key of ", bytes, " bytes"));
       }
       const RowAge age{static_cast<int64_t>(LoadBigEndian(key + 1)),
-                       static_cast<Key>(LoadBigEndian(key + 9) ^ RocksdbKeyOrder(0))};
+                       RocksdbKeyOfOrder(LoadBigEndian(key + 9))};
       if (!visit(age)) return absl::OkStatus();
     }
     RocksdbError error;
@@ -131,43 +133,31 @@ class RocksdbRowAges : public RowAges {
   absl::Status Get(absl::Span<const Key> keys, bool loaded, std::vector<uint32_t>* left,
                    std::vector<int64_t>* times) const {
     std::vector<uint32_t> missing;
-    std::array<AgeKey, kAgesPerMultiGet> wanted;
-    std::array<const char*, kAgesPerMultiGet> data;
-    std::array<size_t, kAgesPerMultiGet> sizes;
-    std::array<rocksdb_pinnableslice_t*, kAgesPerMultiGet> values;
-    std::array<char*, kAgesPerMultiGet> errors;
+    RocksdbMultiGet<AgeKey, kAgesPerMultiGet> gets;
     absl::Status status;
-    for (size_t begin = 0; begin < left->size() && status.ok(); begin += kAgesPerMultiGet) {
-      const size_t n = std::min(kAgesPerMultiGet, left->size() - begin);
-      for (size_t i = 0; i < n; ++i) {
-        const Key key = keys[(*left)[begin + i]];
-        wanted[i] = loaded ? AgeKey::OfAge(RowAge::kLoaded, key) : AgeKey::OfRow(key);
-        data[i] = wanted[i].data();
-        sizes[i] = wanted[i].size();
+    for (size_t begin = 0; begin < left->size() && status.ok(); begin += gets.size()) {
+      gets.Clear();
+      for (size_t i = begin; i < left->size() && !gets.full(); ++i) {
+        const Key key = keys[(*left)[i]];
+        gets.Add(loaded ? AgeKey::OfAge(RowAge::kLoaded, key) : AgeKey::OfRow(key));
       }
-      rocksdb_batched_multi_get_cf(table_.db(), options_.get(), table_.table->ages.get(), n,
-                                   data.data(), sizes.data(), values.data(), errors.data(),
-                                   /*sorted_input=*/true);
-      for (size_t i = 0; i < n; ++i) {
+      gets.Run(table_.db(), options_.get(), table_.table->ages.get(), /*is_sorted=*/true);
+      for (size_t i = 0; i < gets.size(); ++i) {
         const uint32_t position = (*left)[begin + i];
-        if (errors[i] != nullptr) {
-          if (status.ok()) status = RocksdbStatus(table_.Name(), errors[i]);
-          rocksdb_free(errors[i]);
-        } else if (values[i] == nullptr) {
+        const std::optional<absl::string_view> value = gets.value(i);
+        if (gets.error(i) != nullptr) {
+          if (status.ok()) status = RocksdbStatus(table_.Name(), gets.error(i));
+        } else if (!value.has_value()) {
           missing.push_back(position);
         } else if (loaded) {
           (*times)[position] = RowAge::kLoaded;
-        } else {
-          size_t bytes = 0;
-          const char* const value = rocksdb_pinnableslice_value(values[i], &bytes);
-          if (bytes == sizeof(uint64_t)) {
-            (*times)[position] = static_cast<int64_t>(LoadBigEndian(value));
-          } else if (status.ok()) {
-            status = absl::DataLossError(absl::StrCat(table_.Name(), ": the age of key ",
-                                                      keys[position], " has ", bytes, " bytes"));
-          }
+        } else if (value->size() == sizeof(uint64_t)) {
+          (*times)[position] = static_cast<int64_t>(LoadBigEndian(value->data()));
+        } else if (status.ok()) {
+          status =
+              absl::DataLossError(absl::StrCat(table_.Name(), ": the age of key ", keys[position],
+                                               " has ", value->size(), " bytes"));
         }
-        if (values[i] != nullptr) rocksdb_pinnableslice_destroy(values[i]);
       }
     }
     *left = std::move(missing);

@@ -1,80 +1,52 @@
 #include "cc/storage/rocksdb_scanner.h"
 
-#include <cstring>
 #include <deque>
 
 #include "cc/storage/rocksdb_key.h"
+#include "cc/storage/rocksdb_row_iterator.h"
 
 namespace tf_hps {
 namespace {
 
-constexpr size_t kReadahead = size_t{2} << 20;
-
 // The rows of one table, one after the other.
 class Cursor {
  public:
-  Cursor(const OpenRocksdbTable& table, Key first, Key last)
-      : table_(table), options_(rocksdb_readoptions_create()) {
-    first_ = RocksdbKeyBytes(RocksdbKeyOrder(first));
-    const uint64_t last_order = RocksdbKeyOrder(last);
-    bounded_ = last_order != ~uint64_t{0};  // the bound is exclusive, and nothing follows INT64_MAX
-    bound_ = RocksdbKeyBytes(last_order + 1);
-    if (bounded_) {
-      rocksdb_readoptions_set_iterate_upper_bound(
-          options_.get(), reinterpret_cast<const char*>(&bound_), sizeof(bound_));
-    }
-    rocksdb_readoptions_set_readahead_size(options_.get(), kReadahead);
-    rocksdb_readoptions_set_fill_cache(options_.get(), 0);
+  Cursor(const OpenRocksdbTable& table, Key first, Key last) : table_(table), it_(first, last) {
     RocksdbView::Moment moment;
     do {
       moment = table_.table->view.Get();
       snapshot_ = moment.snapshot;
-      rocksdb_readoptions_set_snapshot(options_.get(),
-                                       snapshot_ == nullptr ? nullptr : snapshot_->get());
-      it_.reset(rocksdb_create_iterator_cf(table_.db(), options_.get(), table_.rows()));
+      it_.Begin(table_.db(), table_.rows(), snapshot_ == nullptr ? nullptr : snapshot_->get());
     } while (table_.table->view.HasMoved(moment));
-    rocksdb_iter_seek(it_.get(), reinterpret_cast<const char*>(&first_), sizeof(first_));
   }
 
   // False at the end, or at an error.
-  bool valid() const { return rocksdb_iter_valid(it_.get()) != 0; }
+  bool valid() const { return it_.valid(); }
   absl::Status status() const {
     RocksdbError error;
-    rocksdb_iter_get_error(it_.get(), error.out());
+    it_.FindError(&error);
     return error ? RocksdbStatus(table_.Name(), error.text()) : absl::OkStatus();
   }
-  void Next() { rocksdb_iter_next(it_.get()); }
+  void Next() { it_.Next(); }
 
   absl::StatusOr<Key> key() const {
-    size_t bytes = 0;
-    const char* const data = rocksdb_iter_key(it_.get(), &bytes);
-    uint64_t key_bytes = 0;
-    if (bytes != sizeof(key_bytes)) {
-      return absl::DataLossError(absl::StrCat(table_.Name(), ": a key has ", bytes,
-                                              " bytes, keys have ", sizeof(key_bytes)));
-    }
-    std::memcpy(&key_bytes, data, sizeof(key_bytes));
-    return RocksdbKeyFromBytes(key_bytes);
+    Key key = 0;
+    if (RocksdbRowKey::Parse(it_.key(), &key)) return key;
+    return absl::DataLossError(absl::StrCat(table_.Name(), ": a key has ", it_.key().size(),
+                                            " bytes, keys have ", RocksdbRowKey::size()));
   }
   // Empty: the key was erased.
   absl::StatusOr<absl::string_view> row(Key key) const {
-    size_t bytes = 0;
-    const char* const row = rocksdb_iter_value(it_.get(), &bytes);
-    if (bytes != table_.row_bytes() && !table_.IsErased(bytes)) {
-      return table_.WrongLength(key, bytes);
-    }
-    return absl::string_view(row, bytes);
+    const absl::string_view row = it_.value();
+    if (row.size() == table_.row_bytes() || table_.IsErased(row.size())) return row;
+    return table_.WrongLength(key, row.size());
   }
 
  private:
-  // In this order: the iterator goes before its bounds, its snapshot and the database.
+  // In this order: the iterator goes before its snapshot and the database.
   const OpenRocksdbTable table_;
-  uint64_t first_ = 0;
-  uint64_t bound_ = 0;
-  bool bounded_ = false;
   std::shared_ptr<const RocksdbSnapshot> snapshot_;  // null: that of the iterator
-  const RocksdbReadOptionsPtr options_;
-  RocksdbIteratorPtr it_;
+  RocksdbRowIterator it_;
 };
 
 // Of tables that lie over each other: for each key the row of the first that has the key.
@@ -136,12 +108,11 @@ std::unique_ptr<RowScanner> NewRocksdbScanner(const OpenRocksdbTable& table, Key
 }
 
 void AddErase(const RocksdbTable& table, Key key, rocksdb_writebatch_t* batch) {
-  const uint64_t bytes = RocksdbKeyBytes(RocksdbKeyOrder(key));
-  const char* const data = reinterpret_cast<const char*>(&bytes);
+  const RocksdbRowKey bytes(key);
   if (table.record.has_erased_keys()) {
-    rocksdb_writebatch_put_cf(batch, table.rows.get(), data, sizeof(bytes), "", 0);
+    rocksdb_writebatch_put_cf(batch, table.rows.get(), bytes.data(), bytes.size(), "", 0);
   } else {
-    rocksdb_writebatch_delete_cf(batch, table.rows.get(), data, sizeof(bytes));
+    rocksdb_writebatch_delete_cf(batch, table.rows.get(), bytes.data(), bytes.size());
   }
 }
 

@@ -31,8 +31,8 @@ std::string RocksdbSstWriter::Add(absl::Span<const Key> keys, const uint8_t* row
                                   const bool* erased) {
   RocksdbError error;
   for (size_t i = 0; i < keys.size() && !error; ++i) {
-    const uint64_t key = RocksdbKeyBytes(RocksdbKeyOrder(keys[i]));
-    rocksdb_sstfilewriter_put(writer_.get(), reinterpret_cast<const char*>(&key), sizeof(key),
+    const RocksdbRowKey key(keys[i]);
+    rocksdb_sstfilewriter_put(writer_.get(), key.data(), key.size(),
                               reinterpret_cast<const char*>(rows + i * row_bytes),
                               erased != nullptr && erased[i] ? 0 : row_bytes, error.out());
   }

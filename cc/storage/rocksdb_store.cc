@@ -1,8 +1,8 @@
 #include "cc/storage/rocksdb_store.h"
 
 #include <algorithm>
-#include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -13,6 +13,7 @@
 #include "cc/storage/rocksdb_commit.h"
 #include "cc/storage/rocksdb_delta.h"
 #include "cc/storage/rocksdb_key.h"
+#include "cc/storage/rocksdb_multi_get.h"
 #include "cc/storage/rocksdb_row_ages.h"
 #include "cc/storage/rocksdb_status.h"
 #include "cc/storage/rocksdb_view.h"
@@ -26,59 +27,7 @@ constexpr size_t kKeysPerMultiGet = 512;
 // A batch is one write to the log: bounded, so that a bulk insert does not hold all its rows twice.
 constexpr size_t kWriteChunkBytes = size_t{4} << 20;
 
-// One MultiGet's arguments and results, which it frees.
-class Gets {
- public:
-  Gets() = default;
-  ~Gets() { Free(); }
-  Gets(const Gets&) = delete;
-  Gets& operator=(const Gets&) = delete;
-
-  bool full() const { return size_ == kKeysPerMultiGet; }
-  size_t size() const { return size_; }
-  void Add(uint64_t order) { keys_[size_++] = RocksdbKeyBytes(order); }
-
-  // Keys ascend, each once.
-  void Run(const OpenRocksdbTable& table, const rocksdb_readoptions_t* options) {
-    Free();
-    for (size_t i = 0; i < size_; ++i) {
-      pointers_[i] = reinterpret_cast<const char*>(&keys_[i]);
-      sizes_[i] = sizeof(uint64_t);
-    }
-    rocksdb_batched_multi_get_cf(table.db(), options, table.rows(), size_, pointers_.data(),
-                                 sizes_.data(), values_.data(), errors_.data(),
-                                 /*sorted_input=*/true);
-    freed_ = false;
-  }
-  const char* error(size_t i) const { return errors_[i]; }
-  // Null: not stored.
-  const uint8_t* value(size_t i, size_t* bytes) const {
-    if (values_[i] == nullptr) return nullptr;
-    return reinterpret_cast<const uint8_t*>(rocksdb_pinnableslice_value(values_[i], bytes));
-  }
-  void Clear() {
-    Free();
-    size_ = 0;
-  }
-
- private:
-  void Free() {
-    if (freed_) return;
-    for (size_t i = 0; i < size_; ++i) {
-      if (values_[i] != nullptr) rocksdb_pinnableslice_destroy(values_[i]);
-      if (errors_[i] != nullptr) rocksdb_free(errors_[i]);
-    }
-    freed_ = true;
-  }
-
-  size_t size_ = 0;
-  bool freed_ = true;
-  std::array<uint64_t, kKeysPerMultiGet> keys_;
-  std::array<const char*, kKeysPerMultiGet> pointers_;
-  std::array<size_t, kKeysPerMultiGet> sizes_;
-  std::array<rocksdb_pinnableslice_t*, kKeysPerMultiGet> values_;
-  std::array<char*, kKeysPerMultiGet> errors_;
-};
+using Gets = RocksdbMultiGet<RocksdbRowKey, kKeysPerMultiGet>;
 
 struct Wanted {
   uint64_t order;  // RocksdbKeyOrder(key)
@@ -222,11 +171,12 @@ class RocksdbStore : public EmbeddingStore {
       while (end < wanted.size()) {
         if (end == next || wanted[end].order != wanted[end - 1].order) {
           if (gets.full()) break;
-          gets.Add(wanted[end].order);
+          gets.Add(RocksdbRowKey::OfOrder(wanted[end].order));
         }
         ++end;
       }
-      gets.Run(table, at_moment == nullptr ? read_options_.get() : at_moment.get());
+      gets.Run(table.db(), at_moment == nullptr ? read_options_.get() : at_moment.get(),
+               table.rows(), /*is_sorted=*/true);
       if (table.table->view.HasMoved(moment)) {  // what was found may not be for the eye yet
         moment = table.table->view.Get();
         at_moment = ReadOptionsAt(moment);
@@ -261,11 +211,11 @@ class RocksdbStore : public EmbeddingStore {
       if (status->ok()) *status = RocksdbStatus(table.Name(), gets.error(i));
       return {};
     }
-    size_t bytes = 0;
-    const uint8_t* const row = gets.value(i, &bytes);
-    if (row == nullptr || table.IsErased(bytes)) return {nullptr, row != nullptr};
-    if (bytes == table.row_bytes()) return {row};
-    if (status->ok()) *status = table.WrongLength(key, bytes);
+    const std::optional<absl::string_view> row = gets.value(i);
+    if (!row.has_value()) return {};
+    if (table.IsErased(row->size())) return {nullptr, true};
+    if (row->size() == table.row_bytes()) return {reinterpret_cast<const uint8_t*>(row->data())};
+    if (status->ok()) *status = table.WrongLength(key, row->size());
     return {};
   }
 
@@ -288,10 +238,9 @@ class RocksdbStore : public EmbeddingStore {
         if (options.refused != nullptr) options.refused->push_back(static_cast<uint32_t>(i));
         continue;
       }
-      const uint64_t key = RocksdbKeyBytes(RocksdbKeyOrder(keys[i]));
-      rocksdb_writebatch_put_cf(batch.get(), table_.rows(), reinterpret_cast<const char*>(&key),
-                                sizeof(key), reinterpret_cast<const char*>(rows.row(i)),
-                                rows.row_bytes());
+      const RocksdbRowKey key(keys[i]);
+      rocksdb_writebatch_put_cf(batch.get(), table_.rows(), key.data(), key.size(),
+                                reinterpret_cast<const char*>(rows.row(i)), rows.row_bytes());
     }
     if (rocksdb_writebatch_count(batch.get()) == 0) return absl::OkStatus();
     return table_.database->Write(table_.table, batch.get());

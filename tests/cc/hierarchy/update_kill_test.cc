@@ -46,14 +46,8 @@ TEST(UpdateKillServer, DISABLED_Serve) {
   while (true) pause();
 }
 
-constexpr int kNoDisk = 77;
-
-// In a process of its own, whose store is on a small disk.
-TEST(UpdateFullDisk, DISABLED_StopsUpdatesAndNoLookup) {
+void StopsUpdatesAndNoLookup(const std::string& disk) {
   FollowingTables tables;
-  const std::string disk = tables.folder() + "/disk";
-  std::filesystem::create_directory(disk);
-  if (!MountSmallDisk(disk)) _exit(kNoDisk);
   tables.config()["rocksdb"]["path"] = disk + "/store";
   tables.config().erase("memory");  // lookups need the disk
   tables.Open();
@@ -89,22 +83,11 @@ TEST(UpdateFullDisk, DISABLED_StopsUpdatesAndNoLookup) {
   EXPECT_EQ(tables.Updates("movies")["state"], "following");
 }
 
-int RunAlone(const char* test) {
-  const pid_t child = fork();
-  if (child == 0) {
-    execl("/proc/self/exe", "test", absl::StrCat("--gtest_filter=", test).c_str(),
-          "--gtest_brief=1", "--gtest_also_run_disabled_tests", nullptr);
-    _exit(1);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
-TEST(UpdateFullDisk, IsSurvived) {
-  const int status = RunAlone("UpdateFullDisk.DISABLED_*");
-  if (status == kNoDisk) GTEST_SKIP() << "this machine lets nobody mount a file system";
-  EXPECT_EQ(status, 0);
+TEST(UpdateFullDisk, StopsUpdatesAndNoLookup) {
+  const TempDir disk;
+  const int result = OnSmallDisk(disk.path(), [&] { StopsUpdatesAndNoLookup(disk.path()); });
+  if (result == kNoSmallDisk) GTEST_SKIP() << "this machine lets nobody mount a file system";
+  EXPECT_EQ(result, 0);
 }
 
 pid_t StartServer(const std::string& config) {

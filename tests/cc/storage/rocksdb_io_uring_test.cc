@@ -60,6 +60,7 @@ void EndAtIoUring() {
 }
 
 TEST(RocksdbIoUringTest, StoresDoWithoutIt) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // RocksDB's threads are not in a fork
   const TempDir dir;
   EXPECT_EXIT(WriteAndRead(dir / "store"), ::testing::ExitedWithCode(0), "")
       << "killed: this RocksDB is linked with liburing, which docs/operations.md says it is not; "
