@@ -157,7 +157,7 @@ def test_what_is_given_stands_there_as_it_is(store):
     )
 
 
-def test_rows_are_counted_up_to_1024_keys_and_estimated_beyond(tmp_path):
+def test_rows_are_counted_up_to_256_keys_and_estimated_beyond(tmp_path):
     rng = np.random.default_rng(0)
     keys = 2 * np.arange(200_000)
     with StoreWriter(tmp_path / "s") as writer:
@@ -172,11 +172,11 @@ def test_rows_are_counted_up_to_1024_keys_and_estimated_beyond(tmp_path):
             writer.write_delta("t", root, from_arrays(rows, there), gone)
             return writer.last_load.record, len(keys) + new - len(gone)
 
-        record, rows = delta(700, 324, 500)
+        record, rows = delta(180, 76, 200)
         assert record.rows == rows and record.rows_estimated is None
         record, rows = delta(20_000, 5_000, 3_000)
-        # The share of new keys, a fifth, as 1024 of them tell: four standard deviations.
-        assert abs(record.rows - rows) < 4 * 25_000 * (0.2 * 0.8 / 1024) ** 0.5
+        # The share of new keys, a fifth, as 256 of them tell: four standard deviations.
+        assert abs(record.rows - rows) < 4 * 25_000 * (0.2 * 0.8 / 256) ** 0.5
         assert record.rows_estimated
     with StoreReader(tmp_path / "s") as reader:
         assert reader.source("t").rows is None
