@@ -40,7 +40,10 @@ def config(server: redis.Redis, **options) -> tf_hps.Config:
     return tf_hps.Config(
         deployment="shop/eu",
         redis=tf_hps.RedisConfig(
-            f"redis://127.0.0.1:{port_of(server)}", timeout_ms=3000, **options
+            f"redis://127.0.0.1:{port_of(server)}",
+            timeout_ms=3000,
+            connect_timeout_ms=3000,
+            **options,
         ),
         tables={"movie_id": tf_hps.TableConfig(embedding_dim=4)},
     )
@@ -96,7 +99,12 @@ def test_a_lookup_without_redis_is_answered_by_the_store_and_redis_comes_back(tm
     def of(port):
         return tf_hps.Config(
             deployment="shop",
-            redis=tf_hps.RedisConfig(f"redis://127.0.0.1:{port}", breaker_open_ms=50),
+            redis=tf_hps.RedisConfig(
+                f"redis://127.0.0.1:{port}",
+                timeout_ms=3000,
+                connect_timeout_ms=3000,
+                breaker_open_ms=50,
+            ),
             rocksdb=tf_hps.RocksdbConfig(str(tmp_path / "store")),
             tables={"movie_id": tf_hps.TableConfig(embedding_dim=4)},
         )

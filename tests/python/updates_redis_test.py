@@ -29,7 +29,7 @@ def test_commits_are_seen_through_redis_and_the_publisher_hears_of_it(server, tm
     config = dataclasses.replace(
         rocksdb_config(tmp_path / "store"),
         updates=updates,
-        redis=tf_hps.RedisConfig(url, timeout_ms=3000, partitions=2),
+        redis=tf_hps.RedisConfig(url, timeout_ms=3000, connect_timeout_ms=3000, partitions=2),
     )
     table = tf_hps.Table("movie_id", config)
     generations = {"movie_id": table.generation}
@@ -68,7 +68,7 @@ def test_what_expired_or_was_evicted_is_not_found_in_redis(server, tmp_path):
         rocksdb_config(tmp_path / "store", ttl_s=1, max_rows=10),
         memory=None,
         updates=tf_hps.UpdatesConfig(source="redis_stream", url=url),
-        redis=tf_hps.RedisConfig(url, timeout_ms=3000, partitions=2),
+        redis=tf_hps.RedisConfig(url, timeout_ms=3000, connect_timeout_ms=3000, partitions=2),
     )
     table = tf_hps.Table("movie_id", config)
     with tf_hps.Publisher(url, table.deployment, {"movie_id": table.generation}) as trainer:
