@@ -83,7 +83,7 @@ TEST_F(RedisClusterTest, ALostNodeCostsItsSlotsUntilAnotherHasThem) {
     is_whole = Insert(*store, keys_, rows_).ok();
     if (!is_whole) std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  EXPECT_TRUE(is_whole) << Insert(*store, keys_, rows_);
+  EXPECT_TRUE(is_whole) << Insert(*store, keys_, rows_) << "\n" << cluster_.Description();
   EXPECT_EQ(Found(*store, &status), keys_.size()) << status;
 }
 

@@ -151,7 +151,8 @@ class RedisCluster {
   int AddNode() {
     nodes_.push_back(std::make_unique<RedisServer>(std::vector<std::string>{
         "--cluster-enabled", "yes", "--cluster-node-timeout", "1000",
-        "--cluster-require-full-coverage", "no", "--cluster-allow-reads-when-down", "yes"}));
+        "--cluster-require-full-coverage", "no", "--cluster-allow-reads-when-down", "yes",
+        "--cluster-allow-replica-migration", "no"}));
     return static_cast<int>(nodes_.size()) - 1;
   }
   void Meet(int i) {
@@ -170,6 +171,26 @@ class RedisCluster {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     ADD_FAILURE() << "the cluster does not come up: " << info;
+  }
+
+  // Each of some nodes has shaken hands with the others, and has heard of the newest epoch.
+  void WaitUntilAcquainted(const std::vector<int>& some) {
+    const auto is_known = [&](int i, int other) {
+      const std::string nodes = node(i).Do({"CLUSTER", "NODES"});
+      const size_t at = nodes.find(IdOf(other));
+      if (at == std::string::npos) return false;
+      return nodes.substr(at, nodes.find('\n', at) - at).find("handshake") == std::string::npos;
+    };
+    bool is_done = false;
+    for (int tries = 0; tries < 1000 && !is_done; ++tries) {
+      if (tries > 0) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      is_done = true;
+      for (const int i : some) {
+        is_done = is_done && EpochOf(i) == EpochOf(some[0]);
+        for (const int other : some) is_done = is_done && is_known(i, other);
+      }
+    }
+    EXPECT_TRUE(is_done) << node(some[0]).Do({"CLUSTER", "NODES"});
   }
 
   // Moves a slot from one of the first three nodes to the next, as redis-cli does; calls `halfway`
@@ -205,14 +226,12 @@ class RedisCluster {
       takers.push_back(i);
       node(i).Do({"CLUSTER", "MEET", "127.0.0.1", absl::StrCat(node(replacement).port())});
     }
-    for (int tries = 0; tries < 500; ++tries) {
-      if (node(replacement).Do({"CLUSTER", "INFO"}).find("cluster_known_nodes:1") ==
-          std::string::npos) {
-        break;
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
     const std::string id = IdOf(replacement);
+    WaitUntilAcquainted(takers);
+    // Above the epoch of the lost one: otherwise the others, who believe that one, take the slots
+    // away.
+    const std::string bumped = node(replacement).Do({"CLUSTER", "BUMPEPOCH"});
+    EXPECT_EQ(bumped.substr(0, 6), "BUMPED") << bumped;
     const int first = 16384 * lost / 3, end = 16384 * (lost + 1) / 3;
     for (const int taker : takers) {
       const auto connection = node(taker).Connect();
@@ -221,12 +240,27 @@ class RedisCluster {
         AppendRedisCommand({"CLUSTER", "SETSLOT", absl::StrCat(slot), "NODE", id}, &commands);
       }
       EXPECT_TRUE((*connection)->Send(commands, In(20000)).ok());
-      for (int slot = first; slot < end; ++slot) EXPECT_TRUE((*connection)->Read(In(20000)).ok());
-      if (taker == replacement) node(taker).Do({"CLUSTER", "BUMPEPOCH"});
+      for (int slot = first; slot < end; ++slot) {
+        const auto reply = (*connection)->Read(In(20000));
+        ASSERT_TRUE(reply.ok()) << reply.status();
+        ASSERT_EQ(RedisServer::Text(**reply), "OK");
+      }
     }
   }
 
   RedisServer& node(int i) { return *nodes_[i]; }
+  // What each node knows.
+  std::string Description() {
+    std::string all;
+    for (const auto& one : nodes_) absl::StrAppend(&all, one->Do({"CLUSTER", "NODES"}), "\n");
+    return all;
+  }
+  int EpochOf(int i) {
+    constexpr absl::string_view kName = "cluster_current_epoch:";
+    const std::string info = node(i).Do({"CLUSTER", "INFO"});
+    const size_t at = info.find(kName);
+    return at == std::string::npos ? -1 : std::atoi(&info[at + kName.size()]);
+  }
   std::string IdOf(int i) { return nodes_[i]->Do({"CLUSTER", "MYID"}); }
   nlohmann::json Options() const {
     std::string url;
