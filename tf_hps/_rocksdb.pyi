@@ -42,10 +42,12 @@ class Database:
 
     Args:
         path: The database's folder.
-        with_rows: Without, the default column family alone is opened, in a fraction of the time.
+        files: Which files of rows are opened at once: "all", which are then read whatever a writer in another
+            process makes of them; "when_read": up to 16 of them, the others when they are read, so that
+            opening takes no time for the database's size; "none": the default column family alone.
     """
 
-    def __init__(self, path: str, with_rows: bool = True) -> None: ...
+    def __init__(self, path: str, files: str = "all") -> None: ...
     def families(self) -> list[str]:
         """The names of all column families but the default one."""
 

@@ -139,11 +139,19 @@ class RowCursor {
   tf_hps::RocksdbRowCursor cursor_;
 };
 
+RocksdbReader::Files ParseFiles(const std::string& files) {
+  if (files == "none") return RocksdbReader::Files::kNone;
+  if (files == "when_read") return RocksdbReader::Files::kWhenRead;
+  if (files == "all") return RocksdbReader::Files::kAll;
+  throw py::value_error("`files` is \"all\", \"when_read\" or \"none\". Received: \"" + files +
+                        "\"");
+}
+
 class Database {
  public:
-  Database(const std::string& path, bool with_rows) {
+  Database(const std::string& path, const std::string& files) {
     std::unique_ptr<RocksdbReader> reader;
-    Run([&] { return RocksdbReader::Open(path, with_rows, &reader); });
+    Run([&] { return RocksdbReader::Open(path, ParseFiles(files), &reader); });
     reader_ = std::move(reader);
   }
 
@@ -227,7 +235,7 @@ PYBIND11_MODULE(_rocksdb, m) {
   py::class_<RowCursor>(m, "RowCursor").def("next", &RowCursor::Next, "most"_a);
 
   py::class_<Database>(m, "Database")
-      .def(py::init<const std::string&, bool>(), "path"_a, "with_rows"_a = true)
+      .def(py::init<const std::string&, const std::string&>(), "path"_a, "files"_a = "all")
       .def("families", &Database::Families)
       .def("get", &Database::Get, "key"_a)
       .def("items", &Database::Items, "prefix"_a, "most"_a)

@@ -27,11 +27,18 @@ class RocksdbReader {
  public:
   using Items = std::vector<std::pair<std::string, std::string>>;
 
+  // Which files of rows are opened with the database, with their indices and filters, 1 % of them.
+  // One that is open is read to its end, whatever a writer in another process makes of it.
+  enum class Files {
+    kNone,      // and no rows: the default family alone
+    kWhenRead,  // and up to 16
+    kAll,
+  };
+
   // Where keys stand in a column family that has rows, and whether they do.
   enum class Presence : uint8_t { kAbsent, kStored, kErased };
 
-  // Without rows: the default family alone, in a fraction of the time.
-  static std::string Open(const std::string& path, bool with_rows,
+  static std::string Open(const std::string& path, Files files,
                           std::unique_ptr<RocksdbReader>* reader);
 
   // Of all column families but the default one.

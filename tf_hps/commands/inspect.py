@@ -46,7 +46,8 @@ def _run(options: argparse.Namespace) -> int:
         raise ValueError("--key needs the --table that it is a key of")
     if options.rows < 0:
         raise ValueError(f"--rows is a count. Received: {options.rows}")
-    with StoreReader(options.store) as reader:
+    # The list of tables has no rows: it takes no time for the store's size.
+    with StoreReader(options.store, hold_files=options.table is not None) as reader:
         if options.table is None:
             _print_tables(reader, reader.tables())
         else:

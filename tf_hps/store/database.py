@@ -53,7 +53,7 @@ def open_for_writing(path: str, compression: str) -> rocksdict.Rdict:
         )
     if is_database(path):
         # Before the first open for writing, which would take a foreign database for ours.
-        before = open_read_only(path, with_rows=False)
+        before = open_read_only(path, files="none")
         try:
             check_format_version(before, path)
         finally:
@@ -72,22 +72,22 @@ def open_for_writing(path: str, compression: str) -> rocksdict.Rdict:
         )
 
 
-def open_read_only(path: str, with_rows: bool = True) -> "Database":
-    """Opens the database at `path` as it is now, or its records alone; takes no lock."""
+def open_read_only(path: str, files: str = "all") -> "Database":
+    """Opens the database at `path` as it is now; `files` as tf_hps._rocksdb.Database says; takes no lock."""
     if not is_database(path):
         what = "has no RocksDB database" if os.path.isdir(path) else "does not exist"
         raise StoreError(f"{path} {what}; `tf-hps load` or tf_hps.store.StoreWriter makes a store")
     for pause in _PAUSES:
         # A writer in another process may replace a file, or drop a table, between two looks.
         with suppress(OSError):
-            return _read_only(path, with_rows)
+            return _read_only(path, files)
         time.sleep(pause)
     with translating(path):
-        return _read_only(path, with_rows)
+        return _read_only(path, files)
 
 
-def _read_only(path: str, with_rows: bool) -> "Database":
-    database: Database = load_rocksdb().Database(path, with_rows)
+def _read_only(path: str, files: str) -> "Database":
+    database: Database = load_rocksdb().Database(path, files)
     return database
 
 

@@ -18,7 +18,12 @@ from tf_hps.store.sources import RowSource
 
 
 class StoreReader(Closing):
-    """The store at `path` as it is when opened; takes no lock and writes nothing.
+    """The store at `path` as it is when opened; takes no lock, writes nothing.
+
+    Args:
+        path: The store's folder.
+        hold_files: Whether all files are opened at once, so that what a writer in another process drops
+            meanwhile is read nevertheless. It takes time for the store's size.
 
     Example:
 
@@ -27,9 +32,10 @@ class StoreReader(Closing):
                 print(record.name, record.generation, record.rows)
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], hold_files: bool = True) -> None:
         self.path = os.path.abspath(os.fspath(path))
-        self._database = database.open_read_only(self.path)
+        files = "all" if hold_files else "when_read"
+        self._database = database.open_read_only(self.path, files)
         try:
             with database.translating(self.path):
                 database.check_format_version(self._database, self.path)

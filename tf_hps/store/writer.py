@@ -153,8 +153,9 @@ class StoreWriter(Closing):
             raise ValueError(
                 "`complete` needs a `source`, which tells what is erased, and no `erased`"
             )
-        # A database of its own: what reads in the writer's would keep that open, after an error too.
-        with StoreReader(self.path) as reader:
+        # A database of its own: what reads in the writer's would keep that open, after an error too. Nobody
+        # else drops files while this one writes.
+        with StoreReader(self.path, hold_files=False) as reader:
             over = self._over(reader, name, base)
             record = over.record
             if source is not None and source.embedding_dim != record.embedding_dim:

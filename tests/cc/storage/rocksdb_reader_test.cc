@@ -1,5 +1,6 @@
 #include "cc/storage/rocksdb_reader.h"
 
+#include <filesystem>
 #include <thread>
 
 #include "tests/cc/storage/rocksdb_fixture.h"
@@ -10,6 +11,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using Files = RocksdbReader::Files;
 using Presence = RocksdbReader::Presence;
 
 constexpr char kFamily[] = "rows/movie_id/aaaa";
@@ -29,9 +31,9 @@ class RocksdbReaderTest : public ::testing::Test {
     store.WriteRows(kFamily, rows);
   }
 
-  std::shared_ptr<const RocksdbReader> Open(bool with_rows = true) {
+  std::shared_ptr<const RocksdbReader> Open(Files files = Files::kAll) {
     std::unique_ptr<RocksdbReader> reader;
-    EXPECT_EQ(RocksdbReader::Open(path_, with_rows, &reader), "");
+    EXPECT_EQ(RocksdbReader::Open(path_, files, &reader), "");
     return reader;
   }
 
@@ -82,7 +84,7 @@ TEST_F(RocksdbReaderTest, ThreadsLookUpAndScanWhileTheDatabaseIsLetGo) {
 }
 
 TEST_F(RocksdbReaderTest, RecordsAreReadWithoutTheRows) {
-  const auto reader = Open(/*with_rows=*/false);
+  const auto reader = Open(Files::kNone);
   EXPECT_THAT(reader->families(), ElementsAre(kFamily));
   EXPECT_EQ(reader->family(kFamily), nullptr);
   RocksdbReader::Items items;
@@ -96,9 +98,38 @@ TEST_F(RocksdbReaderTest, RecordsAreReadWithoutTheRows) {
   EXPECT_EQ(value, std::nullopt);
 }
 
+TEST_F(RocksdbReaderTest, OpenFilesAreReadWhenTheyAreGone) {
+  std::vector<std::string> families;
+  {
+    RawStore store(path_);
+    for (int i = 0; i < 30; ++i) {
+      families.push_back("rows/table" + std::to_string(i) + "/aaaa");
+      store.WriteRows(families.back(), {{i, std::string(sizeof(Row), 'x')}});
+    }
+  }
+  const auto all = Open(Files::kAll);
+  const auto when_read = Open(Files::kWhenRead);
+  for (const auto& file : std::filesystem::directory_iterator(path_)) {
+    if (file.path().extension() == ".sst") std::filesystem::remove(file);
+  }
+  int gone = 0;
+  for (int i = 0; i < 30; ++i) {
+    Row row;
+    Presence presence;
+    auto* const bytes = reinterpret_cast<uint8_t*>(&row);
+    EXPECT_EQ(all->GetRows(families[i], {Key{i}}, sizeof(Row), bytes, &presence), "");
+    EXPECT_EQ(presence, Presence::kStored);
+    const std::string error =
+        when_read->GetRows(families[i], {Key{i}}, sizeof(Row), bytes, &presence);
+    if (!error.empty()) EXPECT_THAT(error, HasSubstr("No such file or directory"));
+    gone += !error.empty();
+  }
+  EXPECT_GE(gone, 30 - 16);
+}
+
 TEST_F(RocksdbReaderTest, ErrorsAreRocksdbsWords) {
   std::unique_ptr<RocksdbReader> nothing;
-  EXPECT_THAT(RocksdbReader::Open(dir_ / "none", true, &nothing),
+  EXPECT_THAT(RocksdbReader::Open(dir_ / "none", Files::kAll, &nothing),
               HasSubstr("No such file or directory"));
   const auto reader = Open();
   Row row;
