@@ -51,11 +51,13 @@ def open_for_writing(path: str, compression: str) -> rocksdict.Rdict:
         raise StoreError(
             f"{path} holds other files and no RocksDB database; name an empty or new folder"
         )
+    families = []
     if is_database(path):
         # Before the first open for writing, which would take a foreign database for ours.
         before = open_read_only(path, files="none")
         try:
             check_format_version(before, path)
+            families = before.families()
         finally:
             before.close()
     os.makedirs(path, exist_ok=True)
@@ -65,7 +67,6 @@ def open_for_writing(path: str, compression: str) -> rocksdict.Rdict:
     options.set_max_open_files(_FILES_OF_A_WRITER)
     options.set_skip_stats_update_on_db_open(True)
     # Named one by one: otherwise rocksdict takes their options from the OPTIONS file.
-    families = column_families(path) if is_database(path) else []
     with translating(path):
         return rocksdict.Rdict(
             path, options, {name: make_options(compression) for name in families}

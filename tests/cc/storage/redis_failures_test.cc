@@ -17,11 +17,20 @@ using Clock = std::chrono::steady_clock;
 // Short times, but enough for a sanitizer's build on a machine that stands still a while.
 constexpr int kHastyMs = 700;
 constexpr int kHastyFailures = 3;
+// What a lookup may take that waits that long.
+constexpr int kAboutHastyMs = kHastyMs + 450;
 
 int MillisecondsOf(const std::function<void()>& work) {
   const auto start = Clock::now();
   work();
   return static_cast<int>((Clock::now() - start) / std::chrono::milliseconds(1));
+}
+
+// The shortest of some times, for this process may stand still too.
+int FastestOf(int times, const std::function<void()>& work) {
+  int fastest = MillisecondsOf(work);
+  for (int i = 1; i < times; ++i) fastest = std::min(fastest, MillisecondsOf(work));
+  return fastest;
 }
 
 nlohmann::json Hasty(const RedisServer& server) {
@@ -65,10 +74,10 @@ TEST(RedisFailuresTest, AKilledServerIsLeftAloneAndUsedAgainWhenItIsBack) {
   }
   EXPECT_NE(BreakerOf(*store), "closed");
   // A thousand lookups that are not let through take no time to speak of.
-  EXPECT_LT(MillisecondsOf([&] {
-              for (int i = 0; i < 1000; ++i) FindStatus(*store, {1}).IgnoreError();
-            }),
-            5000);
+  const int time = FastestOf(3, [&] {
+    for (int i = 0; i < 1000; ++i) FindStatus(*store, {1}).IgnoreError();
+  });
+  EXPECT_LT(time, 1500);
   server.Start();
   WaitUntilFound(*store, 1);
   EXPECT_THAT(FindAll(*store, {1}), IsEmpty()) << "it came back empty";
@@ -93,15 +102,12 @@ TEST(RedisFailuresTest, APausedServerCostsTheTimeoutAndThenNothing) {
   const auto store = OpenRedis(Hasty(server));
   ASSERT_TRUE(Insert(*store, {1}, {RowOf(1)}).ok());
   server.Pause();
-  // The fastest, for this process may stand still too.
-  int fastest = 1 << 30;
-  for (int i = 0; i < kHastyFailures; ++i) {
+  const int time = FastestOf(kHastyFailures, [&] {
     EXPECT_EQ(BreakerOf(*store), "closed");
-    const int time = MillisecondsOf([&] { EXPECT_FALSE(FindStatus(*store, {1}).ok()); });
-    EXPECT_GE(time, kHastyMs - 10);
-    fastest = std::min(fastest, time);
-  }
-  EXPECT_LT(fastest, 2 * kHastyMs) << "as long as two";
+    EXPECT_FALSE(FindStatus(*store, {1}).ok());
+  });
+  EXPECT_GE(time, kHastyMs - 10);
+  EXPECT_LT(time, kAboutHastyMs);
   EXPECT_NE(BreakerOf(*store), "closed");
   EXPECT_EQ(store->Health()["timeouts"], kHastyFailures);
   server.Resume();
@@ -114,12 +120,15 @@ TEST(RedisFailuresTest, ASlowServerCostsTheTimeout) {
   const auto store = OpenRedis(Hasty(server));
   ASSERT_TRUE(Insert(*store, {1}, {RowOf(1)}).ok());
   std::thread busy([&] {
-    server.Do({"EVAL", "local t = redis.call('TIME')[1] repeat until redis.call('TIME')[1] - t > 2",
+    server.Do({"EVAL", "local t = redis.call('TIME')[1] repeat until redis.call('TIME')[1] - t > 3",
                "0"});
   });
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  EXPECT_FALSE(FindStatus(*store, {1}).ok()) << "it would find the row after a while";
-  EXPECT_EQ(store->Health()["timeouts"], 1);
+  const int time = FastestOf(2, [&] {
+    EXPECT_FALSE(FindStatus(*store, {1}).ok()) << "it would find the row after a while";
+  });
+  EXPECT_LT(time, kAboutHastyMs);
+  EXPECT_EQ(store->Health()["timeouts"], 2);
   busy.join();
   WaitUntilFound(*store, 1);
 }

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -175,22 +176,24 @@ class RedisCluster {
 
   // Each of some nodes has shaken hands with the others, and has heard of the newest epoch.
   void WaitUntilAcquainted(const std::vector<int>& some) {
-    const auto is_known = [&](int i, int other) {
+    std::vector<std::string> ids;
+    for (const int i : some) ids.push_back(IdOf(i));
+    const auto knows_all = [&](int i) {
       const std::string nodes = node(i).Do({"CLUSTER", "NODES"});
-      const size_t at = nodes.find(IdOf(other));
-      if (at == std::string::npos) return false;
-      return nodes.substr(at, nodes.find('\n', at) - at).find("handshake") == std::string::npos;
+      return std::all_of(ids.begin(), ids.end(), [&](const std::string& id) {
+        const size_t at = nodes.find(id);
+        if (at == std::string::npos) return false;
+        return nodes.substr(at, nodes.find('\n', at) - at).find("handshake") == std::string::npos;
+      });
     };
     bool is_done = false;
     for (int tries = 0; tries < 1000 && !is_done; ++tries) {
       if (tries > 0) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-      is_done = true;
-      for (const int i : some) {
-        is_done = is_done && EpochOf(i) == EpochOf(some[0]);
-        for (const int other : some) is_done = is_done && is_known(i, other);
-      }
+      const int epoch = EpochOf(some[0]);
+      is_done = std::all_of(some.begin(), some.end(),
+                            [&](int i) { return EpochOf(i) == epoch && knows_all(i); });
     }
-    EXPECT_TRUE(is_done) << node(some[0]).Do({"CLUSTER", "NODES"});
+    EXPECT_TRUE(is_done) << Description();
   }
 
   // Moves a slot from one of the first three nodes to the next, as redis-cli does; calls `halfway`
